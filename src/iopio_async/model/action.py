@@ -1,0 +1,47 @@
+"""What a worker is told to execute: the Remote Execution API's *action*, for one test module."""
+
+import msgspec
+
+from iopio_async.model.module import Framework, ModuleKind
+
+#: Counted up whenever a worker of one version could not serve an orchestrator of another.
+SCHEMA_VERSION = 1
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much text a worker sends for one test; what is beyond is cut in the middle.
+
+    All in characters.
+    """
+
+    failure_chars: int = 256 * 1024
+    section_chars: int = 64 * 1024
+    property_chars: int = 16 * 1024
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything that decides what an attempt executes.
+
+    ``root`` and ``invocation_dir`` are absolute; ``path`` and ``known_paths`` are relative to
+    ``root``. ``arguments`` are what plain pytest would have been called with; the worker narrows
+    the collection to ``path`` itself, so that root directory, configuration file and initial
+    conftests are found as pytest finds them. ``selectors`` are test ids; empty means all.
+    ``known_paths`` are the files that the remainder must leave alone. ``maxfail`` 0 is no limit.
+    """
+
+    path: str
+    root: str
+    invocation_dir: str
+    framework: Framework = Framework.PYTEST
+    kind: ModuleKind = ModuleKind.FILE
+    arguments: tuple[str, ...] = ()
+    selectors: tuple[str, ...] = ()
+    known_paths: tuple[str, ...] = ()
+    keyword: str = ""
+    import_root: str = ""
+    private_dir: str = ""
+    cwd_on_path: bool = False
+    maxfail: int = 0
+    color: bool = False
+    limits: Limits = Limits()
+    schema_version: int = SCHEMA_VERSION

@@ -1,0 +1,94 @@
+"""The resolved settings of a run, frozen, with every default in one place.
+
+``project.settings`` makes a :class:`Config` from files, environment and flags; embedding programs
+may also construct one. Everything behind it only reads.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from iopio_async.model.module import Framework
+
+StartMethod = Literal["spawn"]
+ColorChoice = Literal["auto", "always", "never"]
+FrameworkChoice = Literal["auto", "pytest", "unittest", "functions"]
+
+
+class Shard(msgspec.Struct, frozen=True):
+    """Part ``index`` (from 1) of ``count`` of the modules."""
+
+    index: int
+    count: int
+
+
+class Override(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Settings for the modules whose path matches one of ``paths`` (globs; ``**`` crosses folders).
+
+    ``None`` leaves a setting as it is. Later overrides win over earlier ones. ``group`` names a
+    resource that the modules hold exclusively, so that they never overlap.
+    """
+
+    paths: tuple[str, ...]
+    timeout_s: float | None = None
+    slow_after_s: float | None = None
+    retries: int | None = None
+    framework: Framework | None = None
+    group: str | None = None
+    env: dict[str, str] = {}
+
+
+class ModuleSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What applies to one module once all overrides are laid over the run's settings."""
+
+    timeout_s: float | None
+    slow_after_s: float
+    retries: int
+    framework: Framework | None
+    group: str | None
+    env: dict[str, str]
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings of a run. Paths are absolute unless said otherwise; times are in seconds.
+
+    ``paths`` are as given (files, directories, node ids), relative to ``invocation_dir``.
+    ``arguments`` are passed on to pytest. ``cwd_on_path`` says that the invocation directory is
+    to stand first in the tests' ``sys.path``, as it does under ``python -m``.
+    """
+
+    root: str
+    invocation_dir: str
+    config_file: str = ""
+    paths: tuple[str, ...] = ()
+    testpaths: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    framework: FrameworkChoice = "auto"
+    cwd_on_path: bool = False
+
+    workers: int = 1
+    start_method: StartMethod = "spawn"
+    keyword: str = ""
+    markers: str = ""
+    maxfail: int = 0
+    retries: int = 0
+    last_failed: bool = False
+    shard: Shard | None = None
+
+    timeout_s: float | None = None
+    slow_after_s: float = 60.0
+    grace_s: float = 10.0
+    leak_timeout_s: float = 0.2
+
+    output_bytes: int = 64 * 1024
+    env: dict[str, str] = {}
+    overrides: tuple[Override, ...] = ()
+
+    report: str = ""
+    junit_xml: str = ""
+    json: bool = False
+    verbosity: int = 0
+    color: ColorChoice = "auto"
+
+    #: Settings that were clamped or look odd: shown once, as warnings, when the run starts.
+    notes: tuple[str, ...] = ()

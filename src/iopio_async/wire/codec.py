@@ -1,0 +1,51 @@
+"""Encoders and decoders: messages of workers, the event stream, and the action a worker reads."""
+
+import msgspec
+
+from iopio_async.errors import ProtocolError
+from iopio_async.model.action import SCHEMA_VERSION, Action
+from iopio_async.model.events import Envelope
+from iopio_async.wire.messages import AnyMessage
+
+_encoder = msgspec.msgpack.Encoder()
+_message_decoder: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)
+_action_decoder = msgspec.msgpack.Decoder(Action)
+_json_encoder = msgspec.json.Encoder()
+
+encode_message = _encoder.encode
+encode_action = _encoder.encode
+
+
+def decode_message(body: bytes) -> AnyMessage:
+    """The message in a frame's body.
+
+    Raises:
+        ProtocolError: it is not one.
+    """
+    try:
+        return _message_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ProtocolError(f"a frame of {len(body)} bytes holds no message: {error}") from error
+
+
+def decode_action(body: bytes) -> Action:
+    """The action that a worker is to execute.
+
+    Raises:
+        ProtocolError: it is none, or of another version of iopio.
+    """
+    try:
+        action = _action_decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise ProtocolError(f"this is not an action: {error}") from error
+    if action.schema_version != SCHEMA_VERSION:
+        raise ProtocolError(
+            f"the action has schema {action.schema_version}, this worker has {SCHEMA_VERSION}",
+            hint="the tests' interpreter has another version of iopio installed",
+        )
+    return action
+
+
+def encode_envelope_json(envelope: Envelope) -> bytes:
+    """One line of the ``--json`` stream, without the newline."""
+    return _json_encoder.encode(envelope)

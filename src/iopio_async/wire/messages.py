@@ -1,0 +1,92 @@
+"""What a worker tells, in the order in which it may tell it.
+
+``Hello`` · ``Plan`` (one or more, the last marked) · ``Started``/``Finished`` a test, by its index
+in the plan · ``Warned`` and ``Note`` at any time · ``End``. Arrays rather than maps, since
+a large suite sends hundreds of thousands of them. Texts are cut to size by the sender.
+"""
+
+import msgspec
+
+from iopio_async.model.outcome import Failure, Outcome, Section, SubTest
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """Base of the closed union :data:`AnyMessage`."""
+
+
+class Hello(Message, frozen=True, tag=0):
+    """The worker has read its action. ``versions`` names the framework's version, for reports."""
+
+    schema_version: int
+    pid: int
+    versions: dict[str, str] = {}
+
+
+class Plan(Message, frozen=True, tag=1):
+    """Ids of the tests that will run, in order, in pieces; ``last`` closes the plan.
+
+    ``foreign_collectors`` says that plugins or conftests may collect items from files that are
+    not test modules by name.
+    """
+
+    ids: tuple[str, ...]
+    last: bool = False
+    deselected: int = 0
+    foreign_collectors: bool = False
+
+
+class Started(Message, frozen=True, tag=2):
+    """Test ``index`` begins."""
+
+    index: int
+
+
+class Finished(Message, frozen=True, tag=3):
+    """Test ``index`` has its outcome: exactly once for each planned index.
+
+    ``duration_s`` is the sum of the phases, ``call_s`` the call alone; ``line`` is 1-based.
+    """
+
+    index: int
+    outcome: Outcome
+    duration_s: float
+    call_s: float = 0.0
+    reason: str = ""
+    failures: tuple[Failure, ...] = ()
+    sections: tuple[Section, ...] = ()
+    properties: tuple[tuple[str, str], ...] = ()
+    subtests: tuple[SubTest, ...] = ()
+    reruns: int = 0
+    line: int = 0
+
+
+class Warned(Message, frozen=True, tag=4):
+    """A warning that the framework recorded; ``test`` is an id or empty."""
+
+    message: str
+    category: str
+    test: str = ""
+    path: str = ""
+    line: int = 0
+
+
+class Note(Message, frozen=True, tag=5):
+    """The framework itself reported something wrong outside any test: an error."""
+
+    failure: Failure
+
+
+class End(Message, frozen=True, tag=6):
+    """The framework has ended in good order, so many tests finished.
+
+    ``digest`` is the running checksum of all frames before, ``exit_code`` the framework's own.
+    ``stopped_early`` says that the framework stopped at its failure limit, as it was told to.
+    """
+
+    finished: int
+    digest: int
+    exit_code: int
+    stopped_early: bool = False
+
+
+AnyMessage = Hello | Plan | Started | Finished | Warned | Note | End
