@@ -1,4 +1,4 @@
-"""Installs real test suites, from the package index alone, each with a virtual environment of its own.
+"""Installs real test suites, from the package index alone, each into an environment of its own.
 
     python scripts/corpus.py install [NAME ...] [--into .corpus] [--python PATH]
     python scripts/corpus.py install NAME --requirement click==8.5.1 --install '-e .' --tests tests
@@ -6,9 +6,10 @@
     python scripts/corpus.py clean [NAME ...]     resets the suites' trees
     python scripts/corpus.py list
 
-An installation is a sequence of steps, each recorded when done; running again resumes after the last one, and does
-nothing where all are. A suite whose definition changed is installed from the start. One folder holds one interpreter's
-environment a suite: give another `--into` (such as `.corpus/3.11`) for another Python.
+An installation is a sequence of steps, each recorded when done; running again resumes after the
+last one, and does nothing where all are. A suite whose definition changed is installed from the
+start. One folder holds one interpreter's environment a suite: give another `--into` (such as
+`.corpus/3.11`) for another Python.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ from suites import (
     read_installation,
 )
 
-#: What every environment gets beside the suite's own pytest: the runners that the benchmarks compare with.
+#: What every environment gets beside pytest: the runners that the benchmarks compare with.
 TOOLS = ("pytest-xdist", "pytest-testmon", "coverage")
 
-#: Files by which pytest recognises a root directory that configures it. Without one in the tree, pytest goes on
-#: upwards, and would find this checkout's own configuration.
+#: Files by which pytest recognises a root directory that configures it. Without one in the tree,
+#: pytest goes on upwards, and would find this checkout's own configuration.
 PYTEST_CONFIGURATIONS = {
     "pytest.toml": "",
     ".pytest.toml": "",
@@ -57,12 +58,12 @@ PYTEST_CONFIGURATIONS = {
 }
 
 
-class StepFailed(Exception):
+class StepError(Exception):
     """A step of an installation failed; the message ends with where its output is."""
 
 
 def run_logged(installation: Installation, command: list[str], cwd: Path) -> None:
-    """Runs a command with its output appended to the installation's log. Raises StepFailed."""
+    """Runs a command with its output appended to the installation's log. Raises StepError."""
     environment = environment_for(installation.python)
     with installation.log.open("a", encoding="utf-8") as log:
         log.write(f"\n$ {shlex.join(command)}\n")
@@ -79,7 +80,7 @@ def run_logged(installation: Installation, command: list[str], cwd: Path) -> Non
     if done.returncode:
         lines = installation.log.read_text(encoding="utf-8", errors="replace").splitlines()
         tail = "\n".join(f"    {line}" for line in lines[-12:])
-        raise StepFailed(f"exit status {done.returncode} from {command[0]}:\n{tail}")
+        raise StepError(f"exit status {done.returncode} from {command[0]}:\n{tail}")
 
 
 def pip(installation: Installation, *arguments: str, cwd: Path | None = None) -> None:
@@ -88,15 +89,18 @@ def pip(installation: Installation, *arguments: str, cwd: Path | None = None) ->
     run_logged(installation, command, cwd or installation.folder)
 
 
-def archives(installation: Installation) -> list[Path]:
-    """The downloaded archives of the suite's kind."""
-    suffixes = (".whl",) if installation.suite.kind == "wheel" else (".tar.gz", ".zip", ".tar.bz2")
-    folder = installation.folder / "download"
-    return [file for file in sorted(folder.glob("*")) if file.name.endswith(suffixes)]
+def archive_of(installation: Installation) -> Path:
+    """The downloaded archive. Raises StepError unless there is exactly one of the kind."""
+    kind, folder = installation.suite.kind, installation.folder / "download"
+    suffixes = (".whl",) if kind == "wheel" else (".tar.gz", ".zip", ".tar.bz2")
+    found = [file for file in sorted(folder.glob("*")) if file.name.endswith(suffixes)]
+    if len(found) != 1:
+        raise StepError(f"expected one {kind} in {folder}, got {len(found)}")
+    return found[0]
 
 
 def download(installation: Installation, python: Path) -> None:
-    """Fetches the archive with the given interpreter's pip: the suite's own environment isn't there yet."""
+    """Fetches the archive with the given interpreter's pip: the suite has none yet."""
     suite, target = installation.suite, installation.folder / "download"
     shutil.rmtree(target, ignore_errors=True)
     choice = "--no-binary" if suite.kind == "sdist" else "--only-binary"
@@ -104,8 +108,7 @@ def download(installation: Installation, python: Path) -> None:
     run_logged(
         installation, [*command, choice, suite.project, suite.requirement], installation.folder
     )
-    if len(archives(installation)) != 1:
-        raise StepFailed(f"expected one {suite.kind} in {target}, got {len(archives(installation))}")
+    archive_of(installation)
 
 
 def is_configured(tree: Path) -> bool:
@@ -120,10 +123,10 @@ def is_configured(tree: Path) -> bool:
 def unpack(installation: Installation) -> None:
     """Unpacks the archive into `tree/` and starts its git repository.
 
-    The repository comes before the build: tools that ask git for a version or for ignored files would otherwise find
-    the checkout around it.
+    The repository comes before the build: tools that ask git for a version or for ignored files
+    would otherwise find the checkout around it.
     """
-    (archive,) = archives(installation)
+    archive = archive_of(installation)
     tree, room = installation.tree, installation.folder / "unpacked"
     for folder in (tree, room):
         shutil.rmtree(folder, ignore_errors=True)
@@ -164,7 +167,7 @@ def install_base(installation: Installation) -> None:
 
 
 def install_suite(installation: Installation) -> None:
-    """Installs the project and what its tests need; a wheel's tree goes on the path by a .pth file."""
+    """Installs the project and what its tests need; a wheel's tree goes on the path by .pth."""
     if installation.suite.install:
         pip(installation, "install", *installation.suite.install, cwd=installation.tree)
     if installation.suite.kind == "wheel":
@@ -188,12 +191,12 @@ def commit(installation: Installation) -> None:
 def link(installation: Installation) -> None:
     """Installs iopio itself, editable from this checkout."""
     if not (REPOSITORY / "pyproject.toml").exists():
-        raise StepFailed("this checkout has no pyproject.toml yet; later: scripts/corpus.py link")
+        raise StepError("this checkout has no pyproject.toml yet; later: scripts/corpus.py link")
     pip(installation, "install", "-e", str(REPOSITORY))
 
 
 def install(installation: Installation, python: Path, say: Callable[[str], None]) -> Installation:
-    """Runs the steps that aren't done, recording each. Raises StepFailed with the step's name."""
+    """Runs the steps that aren't done, recording each. Raises StepError with the step's name."""
     actions: dict[str, Callable[[Installation], None]] = {
         "download": lambda it: download(it, python),
         "unpack": unpack,
@@ -209,9 +212,11 @@ def install(installation: Installation, python: Path, say: Callable[[str], None]
         started_s = time.monotonic()
         try:
             actions[step](installation)
-        except (StepFailed, SuiteError, OSError, ValueError, tarfile.TarError) as error:
+        except (StepError, SuiteError, OSError, ValueError, tarfile.TarError) as error:
             name = installation.suite.name
-            raise StepFailed(f"{name}: step '{step}' failed: {error}\n  log: {installation.log}") from error
+            raise StepError(
+                f"{name}: step '{step}' failed: {error}\n  log: {installation.log}"
+            ) from error
         installation = replace(installation, steps=(*installation.steps, step))
         installation.save()
         say(f"{installation.suite.name}: {step} ({time.monotonic() - started_s:.1f} s)")
@@ -233,7 +238,7 @@ def version_of(python: Path) -> str:
 
 
 def prepare(suite: Suite, into: Path, python_version: str, explicit: bool) -> Installation:
-    """The suite's installation as recorded, or a fresh one where nothing fits. Raises SuiteError."""
+    """The suite's installation as recorded, or a fresh one. Raises SuiteError."""
     folder = into.resolve() / suite.name
     recorded = read_installation(folder)
     if recorded is None or recorded.suite != suite:
@@ -281,7 +286,9 @@ def chosen(names: list[str], into: Path) -> list[Suite]:
 
 def run_install(options: argparse.Namespace) -> int:
     """Installs the chosen suites; one that fails doesn't stop the others."""
-    suites = [suite_by_hand(options)] if options.requirement else chosen(options.names, options.into)
+    suites = (
+        [suite_by_hand(options)] if options.requirement else chosen(options.names, options.into)
+    )
     python = Path(options.python or sys.executable).absolute()
     version = version_of(python)
     installations = [prepare(s, options.into, version, bool(options.python)) for s in suites]
@@ -289,7 +296,7 @@ def run_install(options: argparse.Namespace) -> int:
     for installation in installations:
         try:
             done = install(installation, python, lambda text: print(text, flush=True))
-        except StepFailed as error:
+        except StepError as error:
             failures += 1
             print(error, file=sys.stderr, flush=True)
             continue
@@ -298,8 +305,10 @@ def run_install(options: argparse.Namespace) -> int:
 
 
 def run_link(options: argparse.Namespace) -> int:
-    """Installs this checkout into every chosen suite that is otherwise complete, again where it was."""
-    wanted = {suite.name for suite in chosen(options.names, options.into)} if options.names else None
+    """Installs this checkout into every chosen suite that is otherwise complete."""
+    wanted = (
+        {suite.name for suite in chosen(options.names, options.into)} if options.names else None
+    )
     failures = 0
     for name, installation in installed_suites(options.into).items():
         if (wanted is not None and name not in wanted) or not installation.complete:
@@ -307,7 +316,7 @@ def run_link(options: argparse.Namespace) -> int:
         steps = tuple(step for step in installation.steps if step != "link")
         try:
             install(replace(installation, steps=steps), installation.python, print)
-        except StepFailed as error:
+        except StepError as error:
             failures += 1
             print(error, file=sys.stderr)
     return 1 if failures else 0
@@ -315,7 +324,9 @@ def run_link(options: argparse.Namespace) -> int:
 
 def run_clean(options: argparse.Namespace) -> int:
     """Resets the chosen suites' trees to their commit."""
-    wanted = {suite.name for suite in chosen(options.names, options.into)} if options.names else None
+    wanted = (
+        {suite.name for suite in chosen(options.names, options.into)} if options.names else None
+    )
     for name, installation in installed_suites(options.into).items():
         if (wanted is None or name in wanted) and "commit" in installation.steps:
             clean_tree(installation.tree)
@@ -341,7 +352,9 @@ def run_list(options: argparse.Namespace) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    whole = argparse.ArgumentParser(prog="corpus.py", description="real test suites to run iopio on")
+    whole = argparse.ArgumentParser(
+        prog="corpus.py", description="real test suites to run iopio on"
+    )
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
     for name, action, about in (
         ("install", run_install, "install suites, or resume"),
@@ -359,7 +372,9 @@ def parser() -> argparse.ArgumentParser:
             group = command.add_argument_group("a suite that the corpus file doesn't have")
             group.add_argument("--requirement", help="such as click==8.5.1")
             group.add_argument("--kind", choices=("sdist", "wheel"), default="sdist")
-            group.add_argument("--install", action="append", metavar="WORDS", help="for pip: '-e . trio'")
+            group.add_argument(
+                "--install", action="append", metavar="WORDS", help="for pip: '-e . trio'"
+            )
             group.add_argument("--tests", action="append", metavar="WORDS", help="default: tests")
             group.add_argument("--args", action="append", metavar="WORDS", help="more for pytest")
             group.add_argument("--pytest", default="pytest", help="requirement; default: pytest")

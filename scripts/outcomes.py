@@ -1,8 +1,9 @@
 """How each node of a run ended, and whether two runs agree. Pure: values in, values out.
 
-A *record* maps pytest node ids to how they ended and how often they ran. Plain pytest is run twice; where the two runs
-disagree, ids or outcomes are *unstable* and no other run can be held against them. What iopio did otherwise is a
-difference; a difference whose module, run alone by pytest, ends as under iopio is caused by isolation itself.
+A *record* maps pytest node ids to how they ended and how often they ran. Plain pytest is run twice;
+where the two runs disagree, ids or outcomes are *unstable* and no other run can be held against
+them. What iopio did otherwise is a difference; a difference whose module, run alone by pytest, ends
+as under iopio is caused by isolation itself.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Node:
     times: int = 1
 
     def __str__(self) -> str:
-        return self.outcome if self.times == 1 else f"{self.outcome} (ran {self.times} times)"
+        return self.outcome if self.times < 2 else f"{self.outcome} (ran {self.times} times)"
 
 
 Record = Mapping[str, Node]
@@ -125,8 +126,8 @@ def tally(record: Record, node_ids: Iterable[str]) -> Counter[Node]:
 def compare(first: Record, second: Record, iopio: Record) -> Comparison:
     """Compares a run of iopio with two runs of pytest, node by node.
 
-    An id that only one of the plain runs has is matched by its function: iopio's ids of that function beyond the
-    stable ones must be as many, and have ended alike, as either plain run's.
+    An id that only one of the plain runs has is matched by its function: iopio's ids of that
+    function beyond the stable ones must be as many, and have ended alike, as either plain run's.
     """
     equal = 0
     unstable: set[str] = set()
@@ -173,9 +174,9 @@ def judge(
 ) -> Verdict:
     """Sorts differences by what pytest does with each module alone.
 
-    `alone` maps modules to the record of `pytest MODULE`, None where that left no record. Ids that shift between
-    pytest's own runs (the alone run is a third sample) are unstable where functions have as many new ids, with equal
-    outcomes, alone as under iopio.
+    `alone` maps modules to the record of `pytest MODULE`, None where that left no record. Ids that
+    shift between pytest's own runs (the alone run is a third sample) are unstable where functions
+    have as many new ids, with equal outcomes, alone as under iopio.
     """
     by_function: dict[str, list[Difference]] = defaultdict(list)
     for difference in differences:

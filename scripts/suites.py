@@ -1,9 +1,10 @@
-"""The corpus as values: what a suite is, where it is installed, how its tree is cleaned and entered.
+"""The corpus as values: what a suite is, where it is installed, how its tree is cleaned.
 
-A suite is a test suite by others that the package index can provide. Each lives in a folder of its own, `INTO/NAME/`:
-`download/` (the archive), `tree/` (unpacked, a git repository of one commit, so that it can be reset between runs),
-`venv/`, `state.json` (the suite's definition, its interpreter and the installation steps that are done). Everything
-here is standard library; `corpus.py` installs, `parity.py` and the benchmarks run.
+A suite is a test suite by others that the package index can provide. Each lives in a folder of its
+own, `INTO/NAME/`: `download/` (the archive), `tree/` (unpacked, a git repository of one commit, so
+that it can be reset between runs), `venv/`, `state.json` (the suite's definition, its interpreter
+and the installation steps that are done). Everything here is standard library; `corpus.py`
+installs, `parity.py` and the benchmarks run.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ CORPUS_FILE = Path(__file__).resolve().with_name("corpus.json")
 DEFAULT_FOLDER = REPOSITORY / ".corpus"
 STATE_VERSION = 1
 
-#: In the order in which they must happen. `link` is apart: it may be redone whenever this checkout moves.
+#: In the order in which they must happen; `link` may be redone whenever this checkout moves.
 STEPS = ("download", "unpack", "venv", "base", "install", "commit", "link")
 
 #: Variables of the caller's shell that would change what a measured or compared run does.
@@ -38,7 +39,7 @@ FOREIGN_VARIABLES = (
 
 
 class SuiteError(Exception):
-    """What the caller asked for can't be: an unknown name, a malformed file, a suite that isn't installed."""
+    """The request can't be met: an unknown name, a malformed file, a suite that isn't installed."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,9 @@ def suite_from(document: dict[str, Any]) -> Suite:
         value = document[each.name]
         if each.name in ("install", "tests", "args", "drop", "unittest") and value is not None:
             if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-                raise SuiteError(f"malformed suite {name!r}: '{each.name}' must be a list of strings")
+                raise SuiteError(
+                    f"malformed suite {name!r}: '{each.name}' must be a list of strings"
+                )
             value = tuple(value)
         values[each.name] = value
     if values.get("kind", "sdist") not in ("sdist", "wheel"):
@@ -90,7 +93,7 @@ def suite_from(document: dict[str, Any]) -> Suite:
 
 
 def load_suites(file: Path = CORPUS_FILE) -> dict[str, Suite]:
-    """Reads the corpus file: name → suite, in the file's order. Raises SuiteError when it can't be read."""
+    """Reads the corpus file: name → suite, in its order. Raises SuiteError when it can't."""
     try:
         document = json.loads(file.read_text(encoding="utf-8"))
         suites = [suite_from(entry) for entry in document["suites"]]
@@ -110,18 +113,22 @@ class Installation:
 
     @property
     def tree(self) -> Path:
+        """The unpacked archive, where the tests run."""
         return self.folder / "tree"
 
     @property
     def venv(self) -> Path:
+        """The virtual environment."""
         return self.folder / "venv"
 
     @property
     def python(self) -> Path:
+        """The virtual environment's interpreter."""
         return self.venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
     @property
     def log(self) -> Path:
+        """The output of all installation steps."""
         return self.folder / "install.log"
 
     @property
@@ -230,7 +237,7 @@ def is_repository(tree: Path) -> bool:
 
 
 def clean_tree(tree: Path, keep: tuple[str, ...] = ()) -> None:
-    """Resets the tree to its commit: edits undone, every other file gone except the patterns of `keep`.
+    """Resets the tree to its commit: edits undone, other files gone but those matching `keep`.
 
     Raises SuiteError, and touches nothing, where the tree isn't itself a git repository.
     """

@@ -1,8 +1,9 @@
 """A pytest plugin that writes down how every node ended: `pytest -p outcome_recorder`.
 
-It knows nothing of iopio and folds nothing: it lists the reports, `outcomes.py` makes outcomes of them. The file to
-write is named by IOPIO_RECORD_FILE. The plugin arrives by PYTHONPATH and, once imported, takes both variables and its
-path entry away again, so that the tests see the environment that they would see without it.
+It knows nothing of iopio and folds nothing: it lists the reports, `outcomes.py` makes outcomes of
+them. The file to write is named by IOPIO_RECORD_FILE. The plugin arrives by PYTHONPATH and, once
+imported, takes both variables and its path entry away again, so that the tests see the environment
+that they would see without it.
 """
 
 from __future__ import annotations

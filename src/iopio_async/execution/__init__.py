@@ -1,1 +1,7 @@
-"""Package execution."""
+"""Action → stream of messages, in a process that can be trusted to end.
+
+``ports`` is what the orchestration sees. ``subprocess`` starts a fresh interpreter an attempt,
+``attempt`` reads its stream and stands beside it to its end, ``supervise`` ends processes and learns
+how they ended, ``output`` keeps the head and tail of what they print, and ``guard`` is a tiny
+process of its own that tidies up should the orchestrator be killed.
+"""

@@ -2,10 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Protocol, Self
 
 import msgspec
 
+from iopio_async.errors import ProtocolError
 from iopio_async.model.action import Action
 from iopio_async.model.outcome import Captured, ExitStatus
 from iopio_async.wire.messages import AnyMessage
@@ -48,6 +49,10 @@ class Attempt(Protocol):
         """
         ...
 
+    def distrust(self, error: ProtocolError) -> None:
+        """Give up on the attempt, since its stream can't be believed: it is ended at once."""
+        ...
+
     def stop(self) -> None:
         """Ask the attempt to end: SIGTERM now, SIGKILL after the grace period. Returns at once."""
         ...
@@ -74,6 +79,18 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
 
 class Executor(Protocol):
     """Starts attempts. Used as an async context manager around a whole run."""
+
+    async def __aenter__(self) -> Self:
+        """Set up what all attempts share.
+
+        Raises:
+            InfrastructureError: it can't be had.
+        """
+        ...
+
+    async def __aexit__(self, *details: object) -> None:
+        """End whatever is left of the run."""
+        ...
 
     def start(self, action: Action, placement: Placement) -> AbstractAsyncContextManager[Attempt]:
         """Run ``action`` in a process of its own; leaving the context ends whatever is left of it.

@@ -1,1 +1,6 @@
-"""Package history."""
+"""What is remembered from one run to the next, beside the cache.
+
+``state`` is the folder, ``journal`` the append-only record of each run's events, ``last_failed``
+the tests that ``--lf`` runs again. All of it is optional to a run: where it can't be written, the
+run says so once and goes on.
+"""

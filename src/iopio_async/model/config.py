@@ -25,8 +25,9 @@ class Shard(msgspec.Struct, frozen=True):
 class Override(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Settings for the modules whose path matches one of ``paths`` (globs; ``**`` crosses folders).
 
-    ``None`` leaves a setting as it is. Later overrides win over earlier ones. ``group`` names a
-    resource that the modules hold exclusively, so that they never overlap.
+    ``None`` leaves a setting as it is; a ``timeout_s`` of 0 switches the time limit off. Later
+    overrides win over earlier ones. ``group`` names a resource that the modules hold exclusively,
+    so that they never overlap. ``planning.overrides.settings_for`` applies them.
     """
 
     paths: tuple[str, ...]
@@ -52,8 +53,10 @@ class ModuleSettings(msgspec.Struct, frozen=True, kw_only=True):
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """All settings of a run. Paths are absolute unless said otherwise; times are in seconds.
 
-    ``paths`` are as given (files, directories, node ids), relative to ``invocation_dir``.
-    ``arguments`` are passed on to pytest. ``cwd_on_path`` says that the invocation directory is
+    ``paths`` are as given (files, directories, node ids), relative to ``invocation_dir``;
+    ``testpaths`` are relative to ``root`` and may be globs. ``report`` and ``junit_xml`` are files
+    to write, empty for none and ``-`` for the standard output. A ``maxfail`` of 0 never stops the
+    run. ``arguments`` are passed on to pytest. ``cwd_on_path`` says that the invocation directory is
     to stand first in the tests' ``sys.path``, as it does under ``python -m``.
     """
 

@@ -133,6 +133,6 @@ class RunStats:
         """The exit code that the outcomes call for, signals apart."""
         if self.bad_modules or self.failed:
             return ExitCode.NOT_ALL_PASSED
-        if not self.total:
+        if self.statuses[ModuleStatus.EMPTY] == self.finished_modules:
             return ExitCode.NOTHING_RAN
         return ExitCode.OK

@@ -1,0 +1,125 @@
+"""The options that commands share, each made from its row in the table of settings.
+
+All of them are taken as text and left unset unless given: the settings check them, together with
+what the configuration file and the environment say, so that every mistake is told in one way.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+from iopio_async.errors import UsageError
+from iopio_async.model.config import Config
+from iopio_async.project.setting_table import BY_FIELD
+from iopio_async.project.settings import load_config
+
+
+class Invocation(NamedTuple):
+    """What the command line holds beside typer's words.
+
+    ``arguments`` are for pytest; ``cwd_on_path`` says that iopio was called by ``python -m``.
+    """
+
+    arguments: tuple[str, ...] = ()
+    cwd_on_path: bool = False
+
+
+def option(field: str, panel: str, *, is_flag: bool = False) -> Any:
+    """The typer option of a setting."""
+    row = BY_FIELD[field]
+    return typer.Option(
+        *row.flags,
+        # Square brackets would be markup to the help's renderer.
+        help=row.help.replace("[", "(").replace("]", ")"),
+        metavar=None if is_flag else row.metavar or None,
+        rich_help_panel=panel,
+        show_default=False,
+    )
+
+
+SELECTION = "What to run"
+EXECUTION = "How to run it"
+OUTPUT = "What to show and write"
+SETTINGS = "Where settings come from"
+
+Paths = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="PATHS", help="Files, directories or node ids.", show_default=False
+    ),
+]
+Keyword = Annotated[str | None, option("keyword", SELECTION)]
+Markers = Annotated[str | None, option("markers", SELECTION)]
+LastFailed = Annotated[bool, option("last_failed", SELECTION, is_flag=True)]
+ShardOption = Annotated[str | None, option("shard", SELECTION)]
+FrameworkOption = Annotated[str | None, option("framework", SELECTION)]
+
+WorkersOption = Annotated[str | None, option("workers", EXECUTION)]
+StartMethodOption = Annotated[str | None, option("start_method", EXECUTION)]
+ExitFirst = Annotated[
+    bool,
+    typer.Option(
+        "--exitfirst", "-x", help="Stop after the first failure.", rich_help_panel=EXECUTION
+    ),
+]
+Maxfail = Annotated[str | None, option("maxfail", EXECUTION)]
+Retries = Annotated[str | None, option("retries", EXECUTION)]
+Timeout = Annotated[str | None, option("timeout_s", EXECUTION)]
+SlowAfter = Annotated[str | None, option("slow_after_s", EXECUTION)]
+Grace = Annotated[str | None, option("grace_s", EXECUTION)]
+
+Verbose = Annotated[
+    int,
+    typer.Option(
+        "--verbose",
+        "-v",
+        count=True,
+        help="Show a line for each module; twice: for each test.",
+        rich_help_panel=OUTPUT,
+        show_default=False,
+    ),
+]
+Quiet = Annotated[
+    int,
+    typer.Option(
+        "--quiet",
+        "-q",
+        count=True,
+        help="Show failures and one final line only.",
+        rich_help_panel=OUTPUT,
+        show_default=False,
+    ),
+]
+Color = Annotated[str | None, option("color", OUTPUT)]
+Report = Annotated[str | None, option("report", OUTPUT)]
+JunitXml = Annotated[str | None, option("junit_xml", OUTPUT)]
+Json = Annotated[bool, option("json", OUTPUT, is_flag=True)]
+
+ConfigFile = Annotated[str | None, option("config", SETTINGS)]
+Rootdir = Annotated[str | None, option("rootdir", SETTINGS)]
+
+
+def resolve(context: typer.Context, given: Mapping[str, object]) -> Config:
+    """The configuration that the command's options, the environment and the files make.
+
+    Raises:
+        UsageError: they can't be used as they are.
+    """
+    invocation: Invocation = context.obj
+    flags: dict[str, object] = {
+        field: value for field, value in given.items() if value not in (None, False, 0)
+    }
+    if invocation.arguments:
+        flags["arguments"] = list(invocation.arguments)
+    if invocation.cwd_on_path:
+        flags["cwd_on_path"] = True
+    try:
+        here = Path(os.getcwd())
+    except FileNotFoundError:
+        raise UsageError(
+            "the current directory does not exist any more", hint="change to one that does"
+        ) from None
+    return load_config(invocation_dir=here, flags=flags, environ=os.environ)

@@ -1,0 +1,67 @@
+"""``iopio run``."""
+
+import typer
+
+from iopio_async.cli import options
+
+
+def run(
+    context: typer.Context,
+    paths: options.Paths = None,
+    keyword: options.Keyword = None,
+    markers: options.Markers = None,
+    last_failed: options.LastFailed = False,
+    shard: options.ShardOption = None,
+    framework: options.FrameworkOption = None,
+    workers: options.WorkersOption = None,
+    start_method: options.StartMethodOption = None,
+    exitfirst: options.ExitFirst = False,
+    maxfail: options.Maxfail = None,
+    retries: options.Retries = None,
+    timeout: options.Timeout = None,
+    slow_after: options.SlowAfter = None,
+    grace: options.Grace = None,
+    verbose: options.Verbose = 0,
+    quiet: options.Quiet = 0,
+    color: options.Color = None,
+    report: options.Report = None,
+    junit_xml: options.JunitXml = None,
+    json: options.Json = False,
+    config: options.ConfigFile = None,
+    rootdir: options.Rootdir = None,
+) -> int:
+    """Run the tests, each module in its own process.
+
+    Without PATHS, the project's test paths are run. What follows -- goes to pytest as it is.
+    """
+    resolved = options.resolve(
+        context,
+        {
+            "paths": paths,
+            "keyword": keyword,
+            "markers": markers,
+            "last_failed": last_failed,
+            "shard": shard,
+            "framework": framework,
+            "workers": workers,
+            "start_method": start_method,
+            "exitfirst": int(exitfirst),
+            "maxfail": maxfail,
+            "retries": retries,
+            "timeout_s": timeout,
+            "slow_after_s": slow_after,
+            "grace_s": grace,
+            "verbose": verbose,
+            "quiet": quiet,
+            "color": color,
+            "report": report,
+            "junit_xml": junit_xml,
+            "json": json,
+            "config": config,
+            "rootdir": rootdir,
+        },
+    )
+    # Imported late: help and usage errors must not wait for an event loop.
+    from iopio_async.cli.conduct import conduct
+
+    return conduct(resolved)

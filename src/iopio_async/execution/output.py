@@ -1,0 +1,43 @@
+"""Keeps the head and the tail of a stream of any length, and its true size."""
+
+from iopio_async.model.outcome import Captured
+
+
+class OutputKeeper:
+    """Takes chunks of bytes; holds at most ``limit_bytes`` of them (half head, half tail)."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._head_bytes = limit_bytes // 2
+        self._tail_bytes = limit_bytes - self._head_bytes
+        self._head = bytearray()
+        self._tail = bytearray()
+        self.total_bytes = 0
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next chunk."""
+        self.total_bytes += len(chunk)
+        room = self._head_bytes - len(self._head)
+        if room > 0:
+            self._head += chunk[:room]
+            chunk = chunk[room:]
+        if chunk:
+            self._tail += chunk[-self._tail_bytes :]
+            # Cut now and then rather than each time, so that small chunks stay cheap.
+            if len(self._tail) > 2 * self._tail_bytes:
+                del self._tail[: -self._tail_bytes]
+
+    def captured(self) -> Captured:
+        """What was kept; bytes that are not UTF-8 are shown as escapes."""
+        kept_tail = self._tail[-self._tail_bytes :]
+        kept_bytes = len(self._head) + len(kept_tail)
+        if kept_bytes == self.total_bytes:
+            return Captured(
+                _text(bytes(self._head + kept_tail)), "", self.total_bytes, self.total_bytes
+            )
+        return Captured(
+            _text(bytes(self._head)), _text(bytes(kept_tail)), self.total_bytes, kept_bytes
+        )
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")

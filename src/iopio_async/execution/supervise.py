@@ -1,0 +1,180 @@
+"""Ends processes, all of them, and learns how they ended.
+
+A process is *gone* when it has been waited for. Waiting goes through a pidfd where there is one, so
+that no thread is needed and resource usage comes with the status. Descendants that left the process
+group are adopted by the orchestrator (it is a sub-reaper while it runs) and found among its
+children by the attempt's cookie in their environment.
+"""
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+import sys
+from collections.abc import Iterator
+
+import anyio
+import anyio.to_thread
+
+from iopio_async.model.outcome import ExitStatus
+
+#: Set in the environment of everything that an attempt starts.
+ATTEMPT_COOKIE = "IOPIO_ATTEMPT_ID"
+
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_GET_CHILD_SUBREAPER = 37
+
+
+class Ended:
+    """How a process ended: status and resource usage.
+
+    ``known`` is False where somebody else took the exit status away.
+    """
+
+    def __init__(self, status: int, usage: resource.struct_rusage | None) -> None:
+        self.known = usage is not None
+        self.cpu_s = usage.ru_utime + usage.ru_stime if usage else 0.0
+        scale = 1 if sys.platform == "darwin" else 1024
+        self.peak_rss_bytes = usage.ru_maxrss * scale if usage else 0
+        if not self.known:
+            self.exit_status = ExitStatus()
+        elif os.WIFSIGNALED(status):
+            self.exit_status = ExitStatus(signal=os.WTERMSIG(status))
+        else:
+            self.exit_status = ExitStatus(code=os.waitstatus_to_exitcode(status))
+
+
+async def wait(pid: int) -> Ended:
+    """Wait for a child, without a thread where the platform has pidfds."""
+    open_pidfd = getattr(os, "pidfd_open", None)
+    if open_pidfd is not None:
+        try:
+            descriptor = open_pidfd(pid)
+        except ProcessLookupError:
+            return _reap(pid)
+        except OSError:
+            return await _wait_in_thread(pid)
+        try:
+            await anyio.wait_readable(descriptor)
+        finally:
+            os.close(descriptor)
+        return _reap(pid)
+    return await _wait_in_thread(pid)
+
+
+async def _wait_in_thread(pid: int) -> Ended:
+    return await anyio.to_thread.run_sync(_reap, pid, abandon_on_cancel=True)
+
+
+def _reap(pid: int) -> Ended:
+    try:
+        _, status, usage = os.wait4(pid, 0)
+    except ChildProcessError:
+        return Ended(0, None)
+    return Ended(status, usage)
+
+
+def signal_group(group: int, number: int) -> None:
+    """Send a signal to all of a process group that is left."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+
+
+def group_members(group: int) -> bool:
+    """True while the process group has any member, zombies that are not reaped included."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def adopted(known: frozenset[int]) -> list[int]:
+    """Children of this process that are not in ``known``: orphans that it adopted."""
+    found: list[int] = []
+    for path in _children_files():
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            found.extend(int(word) for word in file.read().split())
+    return [pid for pid in found if pid not in known]
+
+
+def _children_files() -> Iterator[str]:
+    try:
+        tasks = os.listdir("/proc/self/task")
+    except OSError:
+        return
+    for task in tasks:
+        yield f"/proc/self/task/{task}/children"
+
+
+def belongs(pid: int, group: int, cookie: str) -> bool:
+    """True where a process is of the group, or carries this attempt's cookie."""
+    try:
+        if os.getpgid(pid) == group:
+            return True
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            entries = file.read().split(b"\0")
+    except OSError:
+        return False
+    return f"{ATTEMPT_COOKIE}={cookie}".encode() in entries
+
+
+def reap_group(group: int) -> None:
+    """Take the status of every ended child that belongs to the group."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-group, os.WNOHANG)[0]:
+            continue
+
+
+def describe(pid: int) -> str:
+    """A process in a few words: its id and the head of its command line."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read(400).replace(b"\0", b" ").strip()
+    except OSError:
+        words = b""
+    return f"{pid} ({words.decode('utf-8', 'backslashreplace')[:120] or 'gone'})"
+
+
+def kill_and_reap(pid: int) -> None:
+    """Kill an adopted child and take its status, so that no zombie stays."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
+
+
+@contextlib.contextmanager
+def subreaper() -> Iterator[None]:
+    """Adopt orphaned descendants while the context lasts (Linux; elsewhere nothing happens)."""
+    if not sys.platform.startswith("linux"):
+        yield
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    before = ctypes.c_int()
+    libc.prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    try:
+        yield
+    finally:
+        libc.prctl(_PR_SET_CHILD_SUBREAPER, before.value, 0, 0, 0)
+
+
+@contextlib.contextmanager
+def child_statuses_kept() -> Iterator[None]:
+    """Undo an inherited ``SIG_IGN`` for SIGCHLD: with it the kernel throws exit statuses away."""
+    try:
+        ignored = signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
+        if ignored:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    except ValueError:
+        # Not in the main thread: the statuses will then be reported as unknown, never as passes.
+        ignored = False
+    try:
+        yield
+    finally:
+        if ignored:
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)

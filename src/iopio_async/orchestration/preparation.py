@@ -1,0 +1,194 @@
+"""Config → plan: which modules this run has, and what each attempt of them executes."""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from iopio_async.analysis.outline import outline
+from iopio_async.errors import UsageError
+from iopio_async.history import last_failed
+from iopio_async.model.action import Action
+from iopio_async.model.config import Config, ModuleSettings
+from iopio_async.model.module import (
+    REMAINDER_PATH,
+    Claim,
+    Framework,
+    ModuleKind,
+    TestModule,
+)
+from iopio_async.planning.overrides import settings_for
+from iopio_async.planning.scheduler import Start
+from iopio_async.planning.selection import choose_framework, framework_without_pytest, shard
+from iopio_async.project.discovery import Discovery, discover, read_outlines
+from iopio_async.project.pytest_config import PytestConfig, locate_pytest_config
+from iopio_async.project.tree import Tree, import_root
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is going to do.
+
+    ``remainder`` stands for items beyond the known files, where they are this run's business;
+    ``remainder_expected`` says that it is certain to be needed.
+    """
+
+    modules: tuple[TestModule, ...]
+    make_action: Callable[[TestModule, Start], Action]
+    settings_of: Callable[[str], ModuleSettings]
+    remainder: TestModule | None = None
+    remainder_expected: bool = False
+    warnings: tuple[str, ...] = ()
+
+
+def prepare(config: Config, *, color: bool = False) -> Plan:
+    """Find the modules of a run.
+
+    Raises:
+        UsageError: a path does not exist, or the framework that is asked for isn't installed.
+    """
+    pytest_installed = importlib.util.find_spec("pytest") is not None
+    if config.framework == "pytest" and not pytest_installed:
+        raise UsageError(
+            "framework is pytest, but pytest is not installed beside iopio",
+            hint=f"install it for {sys.executable}, or choose another --framework",
+        )
+    here = Path(config.invocation_dir)
+    pytest_config = locate_pytest_config(here, config.paths, config.arguments, os.environ)
+    tree = Tree(config.root)
+    found = discover(
+        pytest_config,
+        config.invocation_dir,
+        root=config.root,
+        paths=config.paths,
+        testpaths=config.testpaths,
+        search_path=_search_path(config),
+    )
+    modules = _with_frameworks(config, found, pytest_config, tree, pytest_installed)
+    by_pytest = any(module.framework is Framework.PYTEST for module in modules) or not modules
+    known = tuple(module.path for module in modules)
+    warnings = found.warnings
+    if config.shard is not None:
+        modules = shard(modules, config.shard.index, config.shard.count)
+    whole = config.shard is None or config.shard.index == 1
+    if config.last_failed:
+        modules, note = _only_last_failed(config, modules)
+        warnings = (*warnings, note) if note else warnings
+        whole = False
+    settings = {module.path: settings_for(config, module.path) for module in modules}
+    return Plan(
+        modules=tuple(_with_group(module, settings[module.path]) for module in modules),
+        make_action=_ActionMaker(config, found, tree, known, color=color),
+        settings_of=lambda path: settings.get(path) or settings_for(config, path),
+        remainder=(
+            TestModule(path=REMAINDER_PATH, kind=ModuleKind.REMAINDER)
+            if whole and by_pytest and pytest_installed
+            else None
+        ),
+        remainder_expected=found.leftover,
+        warnings=warnings,
+    )
+
+
+def _search_path(config: Config) -> list[str]:
+    return [config.invocation_dir, *sys.path] if config.cwd_on_path else list(sys.path)
+
+
+def _with_frameworks(
+    config: Config,
+    found: Discovery,
+    pytest_config: PytestConfig,
+    tree: Tree,
+    pytest_installed: bool,
+) -> tuple[TestModule, ...]:
+    """The modules with the framework that each is run by."""
+    chosen = choose_framework(
+        config.framework,
+        pytest_installed=pytest_installed,
+        pytest_configured=pytest_config.configured,
+        has_conftest=bool(found.conftests),
+        outlines=read_outlines(tree, found.modules),
+    )
+    modules = []
+    for module in found.modules:
+        framework = settings_for(config, module.path).framework or chosen
+        if config.framework == "auto" and not pytest_installed:
+            source = tree.read(os.path.join(tree.root, module.path))
+            framework = framework_without_pytest(outline(source))
+        modules.append(msgspec.structs.replace(module, framework=framework))
+    return tuple(modules)
+
+
+def _with_group(module: TestModule, settings: ModuleSettings) -> TestModule:
+    if settings.group is None:
+        return module
+    return msgspec.structs.replace(
+        module, claims=(*module.claims, Claim(f"group:{settings.group}"))
+    )
+
+
+def _only_last_failed(
+    config: Config, modules: Sequence[TestModule]
+) -> tuple[tuple[TestModule, ...], str]:
+    """The modules that failed when they last ran, narrowed to the tests that did."""
+    record = last_failed.load(config.root)
+    wanted = tuple(
+        msgspec.structs.replace(module, selectors=_selectable(record[module.path]))
+        for module in modules
+        if module.path in record
+    )
+    if wanted:
+        return wanted, ""
+    return tuple(modules), "no failures are on record here: all tests run"
+
+
+def _selectable(tests: tuple[str, ...]) -> tuple[str, ...]:
+    """Test ids to select by; none where something failed that is no test (a collection)."""
+    return tests if all("::" in test for test in tests) else ()
+
+
+class _ActionMaker:
+    """Makes the action of an attempt."""
+
+    def __init__(
+        self,
+        config: Config,
+        found: Discovery,
+        tree: Tree,
+        known: tuple[str, ...],
+        *,
+        color: bool,
+    ) -> None:
+        self._config = config
+        self._tree = tree
+        self._known = known
+        self._color = color
+        options = list(config.arguments)
+        if config.keyword:
+            options += ["-k", config.keyword]
+        if config.markers:
+            options += ["-m", config.markers]
+        # pytest finds its own testpaths by itself; then it also knows that they were not given.
+        paths = () if found.origin == "pytest testpaths" else found.roots
+        self._arguments = (*options, *paths)
+
+    def __call__(self, module: TestModule, start: Start) -> Action:
+        config = self._config
+        by_pytest = module.framework is Framework.PYTEST
+        return Action(
+            path=module.path,
+            root=config.root,
+            invocation_dir=config.invocation_dir,
+            framework=module.framework,
+            kind=module.kind,
+            arguments=self._arguments if by_pytest else (),
+            selectors=start.selectors,
+            known_paths=self._known if module.kind is ModuleKind.REMAINDER else (),
+            keyword=config.keyword,
+            import_root="" if by_pytest else import_root(self._tree, module.path),
+            cwd_on_path=config.cwd_on_path,
+            maxfail=config.maxfail,
+            color=self._color,
+        )

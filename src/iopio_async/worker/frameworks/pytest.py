@@ -1,0 +1,330 @@
+"""pytest's hooks → the recorder's messages.
+
+pytest is called with the arguments that a plain run would get, so that root directory,
+configuration file and initial conftests are found by pytest itself, in its own way. Only then is
+the collection narrowed to the one module: arguments that can't lead to it are dropped, and every
+path off the way to it is ignored. What plain pytest would not have collected is thus not collected
+here either, whatever the static discovery believed.
+"""
+
+import contextlib
+import gc
+import os
+import sys
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from iopio_async.model.action import Action
+from iopio_async.model.module import ModuleKind
+from iopio_async.model.outcome import Failure
+from iopio_async.worker.frameworks.pytest_reports import Phases
+from iopio_async.worker.recorder import Recorder
+
+#: Options of pytest and of well-known plugins that would spread one module over processes, or have
+#: all modules write the same file; each with the value that turns it off.
+NEUTRAL_OPTIONS: dict[str, Any] = {
+    "numprocesses": None,
+    "dist": "no",
+    "tx": [],
+    "distload": False,
+    "looponfail": False,
+    "xmlpath": None,
+    "htmlpath": None,
+    "report_log": None,
+    "json_report_file": "none",
+    "csv_path": None,
+    "md_report_output": None,
+    "cov_fail_under": None,
+    "cov_report": {},
+    # One module's collection error must not keep its doctests from running.
+    "continue_on_collection_errors": True,
+}
+
+#: Plugins whose ``pytest_collect_file`` only finds what the discovery knows about.
+KNOWN_COLLECTORS = frozenset({"python", "doctest", "unittest", "main"})
+
+
+def run(action: Action, recorder: Recorder) -> int:
+    """Run the action's module by pytest; return pytest's exit code."""
+    recorder.hello({"pytest": pytest.__version__, "python": sys.version.split()[0]})
+    telling = Telling(action, recorder)
+    code = int(pytest.main(list(action.arguments), plugins=[Narrowing(action), telling]))
+    recorder.end(code, stopped_early=telling.stopped_early)
+    return code
+
+
+class Narrowing:
+    """Confines a session to one module, or for the remainder to all but the known ones."""
+
+    def __init__(self, action: Action) -> None:
+        self._action = action
+        self._target = os.path.normpath(os.path.join(action.root, action.path))
+        self._chain = frozenset({self._target, *_parents(self._target)})
+        self._known = {
+            os.path.normpath(os.path.join(action.root, path)) for path in action.known_paths
+        }
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, Any, Any]:
+        """Turn off what does not go together with one process a module."""
+        for option, value in NEUTRAL_OPTIONS.items():
+            if hasattr(config.option, option):
+                setattr(config.option, option, value)
+        if self._action.maxfail:
+            config.option.maxfail = self._action.maxfail
+        config.option.basetemp = os.path.join(self._action.private_dir, "basetemp")
+        return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Keep pytest's own cache out of the project: runs at the same time would race in it."""
+        config._inicache["cache_dir"] = os.path.join(self._action.private_dir, "cache")
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collection(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """Collect only along the way to the module."""
+        config = session.config
+        if self._action.kind is ModuleKind.FILE:
+            config.args[:] = self._leading(config) or [self._target]
+            with _narrow_listings(self._chain):
+                return (yield)
+        return (yield)
+
+    def _leading(self, config: pytest.Config) -> list[str]:
+        """The arguments that lead to the module; all that can't be told by their path stay."""
+        if config.option.pyargs:
+            return list(config.args)
+        base = str(config.invocation_params.dir)
+        kept = []
+        for argument in config.args:
+            path = os.path.normpath(os.path.join(base, _path_part(argument)))
+            if path in self._chain:
+                kept.append(argument)
+        return kept
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_ignore_collect(self, collection_path: Any) -> bool | None:
+        """Ignore what is off the way."""
+        path = str(collection_path)
+        if self._action.kind is ModuleKind.FILE:
+            return None if path in self._chain else True
+        return True if path in self._known else None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(
+        self, config: pytest.Config, items: list[pytest.Item]
+    ) -> None:
+        """Keep the selected tests, where only some are wanted."""
+        if not self._action.selectors:
+            return
+        wanted = frozenset(self._action.selectors)
+        dropped = [item for item in items if item.nodeid not in wanted]
+        if dropped:
+            config.hook.pytest_deselected(items=dropped)
+            items[:] = [item for item in items if item.nodeid in wanted]
+
+
+class Telling:
+    """Tells the recorder what the session does."""
+
+    def __init__(self, action: Action, recorder: Recorder) -> None:
+        self._action = action
+        self._recorder = recorder
+        self._session: pytest.Session | None = None
+        #: Collectors that failed or were skipped as a whole: they count as tests of their own.
+        self._collected: list[Phases] = []
+        self._deselected = 0
+        self._planned = False
+        #: The plan's index of each item, by the item's identity: ids need not be unique.
+        self._indices: dict[int, int] = {}
+        self._by_id: dict[str, int] = {}
+        self._open: dict[int, Phases] = {}
+        self._done: set[int] = set()
+        self._current: Phases | None = None
+
+    @property
+    def stopped_early(self) -> bool:
+        """The session stopped because it had as many failures as it was told to stop at."""
+        return self._session is not None and bool(self._session.shouldfail)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Silence pytest's own terminal output: plugins may use it, nobody reads it."""
+        reporter = config.pluginmanager.getplugin("terminalreporter")
+        writer = getattr(reporter, "_tw", None)
+        if writer is not None:
+            writer._file = _Nowhere()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Keep pytest itself out of the collector's sight, and let the collector run again."""
+        self._session = session
+        gc.freeze()
+        gc.enable()
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Remember what could not be collected, or skipped itself as a whole."""
+        if report.outcome == "passed":
+            return
+        phases = Phases(str(report.nodeid) or self._action.path, 0, None)
+        phases.add_collection(report, color=self._action.color)
+        self._collected.append(phases)
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Count what was deselected."""
+        self._deselected += len(items)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """Announce the plan just before the first test."""
+        self._plan(session, session.items)
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Enclose all that happens for one item, however a plugin runs it.
+
+        Where an exit request passes through, the test has no outcome: it was in flight.
+        """
+        index = self._indices.get(id(item))
+        if index is None:
+            return (yield)
+        phases = self._current = Phases(item.nodeid, index, item.location[1])
+        self._recorder.started(index)
+        try:
+            result = yield
+        finally:
+            self._current = None
+        self._finish(phases)
+        return result
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Collect the phases of the current item, or of another one that a plugin reports."""
+        phases = self._current
+        if phases is not None and phases.id == report.nodeid:
+            phases.add(report, color=self._action.color)
+            return
+        index = self._by_id.get(report.nodeid)
+        if index is None or index in self._done:
+            return
+        phases = self._open.setdefault(index, Phases(report.nodeid, index, report.location[1]))
+        phases.add(report, color=self._action.color)
+        if report.when == "teardown":
+            self._finish(phases)
+
+    def pytest_warning_recorded(self, warning_message: Any, nodeid: str) -> None:
+        """Pass a warning on."""
+        self._recorder.warned(
+            str(warning_message.message),
+            warning_message.category.__name__,
+            test=str(nodeid),
+            path=str(warning_message.filename),
+            line=int(warning_message.lineno),
+        )
+
+    def pytest_internalerror(self, excrepr: Any) -> None:
+        """The session is lost: say why."""
+        text = str(excrepr)
+        last = text.rstrip().rpartition("\n")[2]
+        self._recorder.note(Failure(f"internal error of pytest: {last}", text, "session"))
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """A test or a hook ended the session, other than by a failure limit."""
+        reason = f"the session was ended by {excinfo.typename}: {excinfo.value}"
+        self._recorder.note(Failure(reason, str(excinfo.getrepr(style="short")), "session"))
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Plan late if collection was cut short; finish what plugins ran in their own way."""
+        if self._collected:
+            self._plan(session, ())
+        for phases in list(self._open.values()):
+            self._finish(phases)
+
+    def _plan(self, session: pytest.Session, items: Sequence[pytest.Item]) -> None:
+        if self._planned:
+            return
+        self._planned = True
+        ids = [phases.id for phases in self._collected]
+        for item in items:
+            self._indices[id(item)] = len(ids)
+            self._by_id.setdefault(item.nodeid, len(ids))
+            ids.append(str(item.nodeid))
+        self._recorder.plan(
+            ids,
+            deselected=self._deselected,
+            foreign_collectors=_foreign_collectors(session.config),
+        )
+        for index, phases in enumerate(self._collected):
+            phases.index = index
+            self._finish(phases)
+
+    def _finish(self, phases: Phases) -> None:
+        self._open.pop(phases.index, None)
+        if phases.tell(self._recorder):
+            self._done.add(phases.index)
+
+
+class _Nowhere:
+    """A stream that takes everything and keeps nothing."""
+
+    encoding = "utf-8"
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        pass
+
+    def isatty(self) -> bool:
+        return False
+
+
+@contextlib.contextmanager
+def _narrow_listings(chain: frozenset[str]) -> Iterator[None]:
+    """Have pytest's directory listings show only what leads to the module.
+
+    Ignoring each sibling through its hook gives the same result, but costs a hook call a sibling
+    a module: quadratic in the size of a directory. Where a version of pytest keeps its listing
+    function elsewhere, the hook alone does it.
+    """
+    holders = [
+        (module, module.scandir)
+        for name in ("_pytest.main", "_pytest.python")
+        if (module := sys.modules.get(name)) is not None and hasattr(module, "scandir")
+    ]
+
+    def patched(original: Callable[..., list[os.DirEntry[str]]]) -> Callable[..., Any]:
+        def scandir(*args: Any, **kwargs: Any) -> list[os.DirEntry[str]]:
+            return [entry for entry in original(*args, **kwargs) if entry.path in chain]
+
+        return scandir
+
+    for module, original in holders:
+        module.scandir = patched(original)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        for module, original in holders:
+            module.scandir = original  # type: ignore[attr-defined]
+
+
+def _foreign_collectors(config: pytest.Config) -> bool:
+    """Do plugins or conftests collect from files that are no test modules by name?"""
+    return any(
+        implementation.plugin_name not in KNOWN_COLLECTORS
+        for implementation in config.hook.pytest_collect_file.get_hookimpls()
+    )
+
+
+def _path_part(argument: str) -> str:
+    """The path in front of a node id's names; brackets may hold the separator."""
+    return argument.partition("[")[0].partition("::")[0]
+
+
+def _parents(path: str) -> Iterator[str]:
+    while (parent := os.path.dirname(path)) != path:
+        yield parent
+        path = parent

@@ -1,0 +1,108 @@
+"""What a worker arranges around the tests, and how it leaves.
+
+* the result descriptor moves out of reach of children, and stays below no number that tests use;
+* the lifeline: when the orchestrator is gone, the kernel kills this process group;
+* ``faulthandler`` writes all stacks to a private file on :data:`STACKS_SIGNAL`;
+* ``sys.path``, ``sys.argv`` and the working directory are those of a plain run.
+"""
+
+import atexit
+import faulthandler
+import fcntl
+import os
+import signal
+import sys
+import threading
+
+from iopio_async.model.action import Action
+from iopio_async.model.module import Framework
+
+#: On this signal a worker writes the stacks of all its threads: nobody's tests use it.
+STACKS_SIGNAL = signal.SIGRTMAX - 1 if hasattr(signal, "SIGRTMAX") else signal.SIGUSR2
+
+#: The file in the private directory that the stacks are written to.
+STACKS_FILE = "stacks"
+
+# Bound before any test can patch them.
+_exit = os._exit
+_getpid = os.getpid
+
+
+def make_private(descriptor: int) -> int:
+    """Move a descriptor above the low numbers, close it for children; return its new number."""
+    private = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 64)
+    os.close(descriptor)
+    return private
+
+
+def hold_lifeline(descriptor: int) -> None:
+    """Have the kernel SIGKILL this process group once the pipe's last writer is gone.
+
+    The pipe is opened anew, since the owner of its signals belongs to the open file description,
+    which all workers would share. Where the platform can't do this, the guard process alone
+    stands in.
+    """
+    set_signal = getattr(fcntl, "F_SETSIG", None)
+    if set_signal is not None:
+        try:
+            own = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            lifeline = fcntl.fcntl(own, fcntl.F_DUPFD_CLOEXEC, 64)
+            os.close(own)
+            fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+            fcntl.fcntl(lifeline, set_signal, signal.SIGKILL)
+            fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
+            # It may have been gone before the signal was armed.
+            if _at_end(lifeline):
+                _exit(1)
+        except OSError:
+            pass
+    os.close(descriptor)
+
+
+def _at_end(descriptor: int) -> bool:
+    try:
+        return os.read(descriptor, 1) == b""
+    except BlockingIOError:
+        return False
+
+
+def arrange(action: Action) -> None:
+    """Make the process look to the tests as a plain run of their framework would."""
+    stacks = os.open(
+        os.path.join(action.private_dir, STACKS_FILE),
+        os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC,
+        0o600,
+    )
+    faulthandler.register(STACKS_SIGNAL, file=stacks, all_threads=True, chain=False)
+    if action.framework is not Framework.PYTEST:
+        # pytest enables it itself, on a copy of the true standard error.
+        faulthandler.enable(all_threads=True)
+    if action.cwd_on_path and action.invocation_dir not in sys.path[:1]:
+        sys.path.insert(0, action.invocation_dir)
+    program = os.path.join(os.path.dirname(sys.executable), action.framework)
+    sys.argv[:] = [program, *action.arguments]
+
+
+def exit_code(leaving: SystemExit) -> int:
+    """The exit code that the interpreter would make of a ``SystemExit``."""
+    if leaving.code is None:
+        return 0
+    if isinstance(leaving.code, int):
+        return leaving.code & 0xFF
+    sys.stderr.write(f"{leaving.code}\n")
+    return 1
+
+
+def leave(code: int) -> None:
+    """End the process as the interpreter would, short of taking itself apart."""
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            continue
+    _exit(code)
