@@ -8,7 +8,7 @@ import sys
 
 def console_script() -> None:
     """Run the command as installed."""
-    from iopio_async.cli.app import main
+    from iopio_async.cli.main import main
 
     sys.exit(main(sys.argv[1:], cwd_on_path=False))
 
@@ -18,6 +18,6 @@ if __name__ == "__main__":
     # not find its own imports there.
     if not sys.flags.safe_path:
         del sys.path[0]
-    from iopio_async.cli.app import main as run_main
+    from iopio_async.cli.main import main as run_main
 
     sys.exit(run_main(sys.argv[1:], cwd_on_path=not sys.flags.safe_path))

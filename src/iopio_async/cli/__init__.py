@@ -1,6 +1,6 @@
-"""The command: typer's options → flags for the settings → one run → reporters and an exit code.
+"""The command: words → flags for the settings → one run → reporters and an exit code.
 
-``app`` holds the commands and turns errors into messages and exit codes, ``options`` has the
-options, made from the table of settings, one file holds each command, and ``conduct`` takes a run
-to its end under signals.
+``main`` is the way in and turns errors into messages and exit codes. ``quick`` reads plain command
+lines; ``app`` is typer's view of everything else, with ``options`` made from the table of settings
+and one file a command. ``conduct`` takes a run to its end under signals.
 """

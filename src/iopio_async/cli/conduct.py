@@ -7,20 +7,19 @@ written. Second: what runs is killed. SIGTSTP stops the tests and their clocks w
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from typing import TextIO
 
 import anyio
 
+from iopio_async.cli.invocation import Invocation
 from iopio_async.model.config import Config
 from iopio_async.model.outcome import CancelReason, ExitCode
 from iopio_async.orchestration.embedding import Run, open_run
 from iopio_async.reporting.console import ConsoleReporter, make_console_reporter
 from iopio_async.reporting.fanout import Fanout
-from iopio_async.reporting.json_report import JsonReporter
-from iopio_async.reporting.junit import JUnitReporter
 from iopio_async.reporting.palette import wants_color
 from iopio_async.reporting.ports import Reporter
-from iopio_async.reporting.stream import StreamReporter
 
 #: Exit code where the reader of the output has gone: 128 and SIGPIPE's number.
 PIPE_CLOSED = 128 + signal.SIGPIPE
@@ -32,9 +31,14 @@ _REASONS = {
 }
 
 
-def conduct(config: Config) -> int:
-    """Run ``config`` to its end; the exit code."""
-    return anyio.run(_Conductor(config).run)
+def run_given(invocation: Invocation, given: Mapping[str, object]) -> int:
+    """Carry out ``iopio run`` with these options; the exit code.
+
+    Raises:
+        UsageError: they can't be used as they are.
+        InfrastructureError: no process can be started at all.
+    """
+    return anyio.run(_Conductor(invocation.resolve(given)).run)
 
 
 class _Conductor:
@@ -45,7 +49,10 @@ class _Conductor:
         stream: TextIO | None = sys.stderr if data_on_stdout else sys.stdout
         reporters: list[Reporter] = []
         self._console: ConsoleReporter | None = None
+        # Each reporter is imported where it is wanted: the first test waits for all of this.
         if config.json:
+            from iopio_async.reporting.stream import StreamReporter
+
             reporters.append(StreamReporter(sys.stdout, on_broken=self._on_broken))
         else:
             self._console = make_console_reporter(
@@ -58,8 +65,12 @@ class _Conductor:
             )
             reporters.append(self._console)
         if config.junit_xml:
+            from iopio_async.reporting.junit import JUnitReporter
+
             reporters.append(JUnitReporter(config.junit_xml))
         if config.report:
+            from iopio_async.reporting.json_report import JsonReporter
+
             reporters.append(JsonReporter(config.report))
         self._fanout = Fanout(reporters)
         self._color = wants_color(

@@ -5,6 +5,7 @@ import sys
 import typer
 
 from iopio_async.cli import options
+from iopio_async.cli.invocation import Invocation
 from iopio_async.model.outcome import ExitCode
 
 
@@ -19,8 +20,8 @@ def list_modules(
     verbose: options.Verbose = 0,
 ) -> int:
     """List the test modules, without running or importing anything."""
-    resolved = options.resolve(
-        context,
+    invocation: Invocation = context.obj
+    resolved = invocation.resolve(
         {
             "paths": paths,
             "last_failed": last_failed,

@@ -4,27 +4,11 @@ All of them are taken as text and left unset unless given: the settings check th
 what the configuration file and the environment say, so that every mistake is told in one way.
 """
 
-import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 
-from iopio_async.errors import UsageError
-from iopio_async.model.config import Config
 from iopio_async.project.setting_table import BY_FIELD
-from iopio_async.project.settings import load_config
-
-
-class Invocation(NamedTuple):
-    """What the command line holds beside typer's words.
-
-    ``arguments`` are for pytest; ``cwd_on_path`` says that iopio was called by ``python -m``.
-    """
-
-    arguments: tuple[str, ...] = ()
-    cwd_on_path: bool = False
 
 
 def option(field: str, panel: str, *, is_flag: bool = False) -> Any:
@@ -47,9 +31,7 @@ SETTINGS = "Where settings come from"
 
 Paths = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="PATHS", help="Files, directories or node ids.", show_default=False
-    ),
+    typer.Argument(metavar="PATHS", help="Files, directories or node ids.", show_default=False),
 ]
 Keyword = Annotated[str | None, option("keyword", SELECTION)]
 Markers = Annotated[str | None, option("markers", SELECTION)]
@@ -100,26 +82,3 @@ Json = Annotated[bool, option("json", OUTPUT, is_flag=True)]
 
 ConfigFile = Annotated[str | None, option("config", SETTINGS)]
 Rootdir = Annotated[str | None, option("rootdir", SETTINGS)]
-
-
-def resolve(context: typer.Context, given: Mapping[str, object]) -> Config:
-    """The configuration that the command's options, the environment and the files make.
-
-    Raises:
-        UsageError: they can't be used as they are.
-    """
-    invocation: Invocation = context.obj
-    flags: dict[str, object] = {
-        field: value for field, value in given.items() if value not in (None, False, 0)
-    }
-    if invocation.arguments:
-        flags["arguments"] = list(invocation.arguments)
-    if invocation.cwd_on_path:
-        flags["cwd_on_path"] = True
-    try:
-        here = Path(os.getcwd())
-    except FileNotFoundError:
-        raise UsageError(
-            "the current directory does not exist any more", hint="change to one that does"
-        ) from None
-    return load_config(invocation_dir=here, flags=flags, environ=os.environ)

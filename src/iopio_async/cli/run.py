@@ -3,6 +3,8 @@
 import typer
 
 from iopio_async.cli import options
+from iopio_async.cli.conduct import run_given
+from iopio_async.cli.invocation import Invocation
 
 
 def run(
@@ -34,8 +36,9 @@ def run(
 
     Without PATHS, the project's test paths are run. What follows -- goes to pytest as it is.
     """
-    resolved = options.resolve(
-        context,
+    invocation: Invocation = context.obj
+    return run_given(
+        invocation,
         {
             "paths": paths,
             "keyword": keyword,
@@ -61,7 +64,3 @@ def run(
             "rootdir": rootdir,
         },
     )
-    # Imported late: help and usage errors must not wait for an event loop.
-    from iopio_async.cli.conduct import conduct
-
-    return conduct(resolved)

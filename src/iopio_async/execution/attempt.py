@@ -23,9 +23,9 @@ from iopio_async.execution import supervise
 from iopio_async.execution.output import OutputKeeper
 from iopio_async.execution.ports import Gone
 from iopio_async.wire.codec import decode_message
+from iopio_async.wire.contract import STACKS_FILE, STACKS_SIGNAL
 from iopio_async.wire.frames import FrameSplitter
 from iopio_async.wire.messages import AnyMessage, End
-from iopio_async.worker.surroundings import STACKS_FILE, STACKS_SIGNAL
 
 #: How much a result pipe may hold, where the system allows it: a burst does not stop the tests.
 RESULT_PIPE_BYTES = 1024 * 1024

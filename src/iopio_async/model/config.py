@@ -56,8 +56,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ``paths`` are as given (files, directories, node ids), relative to ``invocation_dir``;
     ``testpaths`` are relative to ``root`` and may be globs. ``report`` and ``junit_xml`` are files
     to write, empty for none and ``-`` for the standard output. A ``maxfail`` of 0 never stops the
-    run. ``arguments`` are passed on to pytest. ``cwd_on_path`` says that the invocation directory is
-    to stand first in the tests' ``sys.path``, as it does under ``python -m``.
+    run. ``arguments`` are passed on to pytest. ``cwd_on_path`` says that the invocation directory
+    is to stand first in the tests' ``sys.path``, as it does under ``python -m``.
     """
 
     root: str

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from iopio_async.errors import ConfigurationError
-from iopio_async.project.setting_values import shown, suggestion
+from iopio_async.project.quotation import plainly, shown, suggestion
 from iopio_async.project.toml_positions import KeyPath, line_of
 
 #: Larger files are refused: no settings are that long, and parsing them takes seconds.
@@ -229,9 +229,9 @@ def _last_line(text: str) -> int:
 def display_path(path: Path, invocation_dir: Path) -> str:
     """Name a file as the person at the keyboard would: relative where it lies below them."""
     try:
-        return str(path.relative_to(invocation_dir))
+        return plainly(str(path.relative_to(invocation_dir)))
     except ValueError:
-        return str(path)
+        return plainly(str(path))
 
 
 def _neighbour(path: Path) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from iopio_async.errors import UsageError
-from iopio_async.project.setting_values import shown, suggestion
+from iopio_async.project.quotation import plainly, shown, suggestion
 
 #: So many entries of a folder are looked at for a suggestion.
 _MAX_ENTRIES = 5000
@@ -30,13 +30,14 @@ def check_given_paths(paths: Sequence[str], *, invocation_dir: str, root: str) -
             os.stat(path_in(invocation_dir, path))
         except (FileNotFoundError, NotADirectoryError):
             hint = _hint(path, separator + selection, invocation_dir, root)
-            raise UsageError(f"no such file or directory: {path}", hint=hint) from None
+            raise UsageError(f"no such file or directory: {plainly(path)}", hint=hint) from None
         except OSError as error:
             reason = (error.strerror or str(error)).lower()
-            raise UsageError(f"can't use the path {shown(path)}: {reason}") from None
+            raise UsageError(f"can't use the path {plainly(path)}: {reason}") from None
         if is_dir and separator:
             raise UsageError(
-                f"{path} is a directory: {separator}{selection} can be selected in a file only"
+                f"{plainly(path)} is a directory: "
+                f"{plainly(separator + selection)} can be selected in a file only"
             )
 
 

@@ -7,6 +7,7 @@ import msgspec
 from iopio_async.model.config import Override
 from iopio_async.model.module import Framework
 from iopio_async.planning.overrides import glob_pattern
+from iopio_async.project.quotation import shown
 from iopio_async.project.setting_rows import Setting, read_table
 from iopio_async.project.setting_values import (
     Choice,
@@ -17,7 +18,6 @@ from iopio_async.project.setting_values import (
     TextList,
     UnfitError,
     Whole,
-    shown,
 )
 
 TIMEOUT = Duration(optional=True)

@@ -5,7 +5,8 @@ from typing import Literal
 
 import msgspec
 
-from iopio_async.project.setting_values import Kind, UnfitError, shown, suggestion
+from iopio_async.project.quotation import shown, suggestion
+from iopio_async.project.setting_values import Kind, UnfitError
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):

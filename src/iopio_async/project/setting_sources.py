@@ -12,14 +12,10 @@ import msgspec
 
 from iopio_async.errors import ConfigurationError
 from iopio_async.project.config_file import ConfigFile
+from iopio_async.project.quotation import shown, suggestion
 from iopio_async.project.setting_rows import Setting, read_table
 from iopio_async.project.setting_table import BY_FIELD, SETTINGS
-from iopio_async.project.setting_values import (
-    RESERVED_VARIABLES,
-    UnfitError,
-    shown,
-    suggestion,
-)
+from iopio_async.project.setting_values import RESERVED_VARIABLES, UnfitError
 
 
 class Origin(IntEnum):

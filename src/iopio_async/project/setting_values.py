@@ -10,11 +10,12 @@ import math
 import os
 import re
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import msgspec
 
 from iopio_async.model.config import Shard
+from iopio_async.project.quotation import plainly, shown, sort_of, suggestion
 
 _TEXT_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _SECONDS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?")
@@ -81,43 +82,6 @@ class Kind(msgspec.Struct, frozen=True):
             UnfitError: it is not of this kind.
         """
         return self.parse(text)
-
-
-def shown(value: object) -> str:
-    """Describe a value that was given, in few characters and on one line."""
-    if isinstance(value, str):
-        plain = str.__str__(value)
-        return repr(plain if len(plain) <= 60 else f"{plain[:57]}...")
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        return str(value) if abs(value) < 10**20 else "a number of many digits"
-    if isinstance(value, float):
-        return repr(value)
-    return _sort_of(value)
-
-
-def _sort_of(value: object) -> str:
-    """Describe a value without showing it."""
-    if isinstance(value, bool):
-        return "true or false"
-    if isinstance(value, int | float):
-        return "a number"
-    if isinstance(value, Mapping):
-        return "a table"
-    if isinstance(value, list | tuple):
-        return "a list"
-    return "nothing" if value is None else f"a {type(value).__name__}"
-
-
-def suggestion(word: str, known: Iterable[str]) -> str:
-    """Find the known word that was probably meant, or ``""``."""
-    import difflib
-
-    by_lower = {name.lower(): name for name in known}
-    # difflib's cost grows with the product of the lengths.
-    close = difflib.get_close_matches(word[:80].lower(), by_lower, n=1, cutoff=0.6)
-    return by_lower[close[0]] if close else ""
 
 
 def _unfit(expected: str, value: object, *, at: tuple[str | int, ...] = ()) -> UnfitError:
@@ -374,12 +338,14 @@ class Environment(Kind, frozen=True):
                 raise UnfitError(f"{name} is set by iopio itself", at=(name,))
             if not isinstance(content, str):
                 raise UnfitError(
-                    f"{name}: expected a text, not {_sort_of(content)}",
+                    f"{plainly(name)}: expected a text, not {sort_of(content)}",
                     at=(name,),
                     hint="write it in quotes",
                 )
             if "\0" in content:
-                raise UnfitError(f"{name}: a text must not hold a NUL character", at=(name,))
+                raise UnfitError(
+                    f"{plainly(name)}: a text must not hold a NUL character", at=(name,)
+                )
             variables[name] = content
         return variables
 

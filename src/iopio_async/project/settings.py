@@ -21,6 +21,7 @@ from iopio_async.project.config_file import ConfigFile, discovered_config, given
 from iopio_async.project.cpus import usable_cpus
 from iopio_async.project.given_paths import check_given_paths, nearest_path, path_in
 from iopio_async.project.pytest_arguments import read_command_line
+from iopio_async.project.quotation import plainly, shown
 from iopio_async.project.setting_conflicts import check_conflicts
 from iopio_async.project.setting_sources import (
     Given,
@@ -32,7 +33,7 @@ from iopio_async.project.setting_sources import (
     strongest,
 )
 from iopio_async.project.setting_table import MAX_WORKERS
-from iopio_async.project.setting_values import TextList, UnfitError, shown
+from iopio_async.project.setting_values import TextList, UnfitError
 
 
 class PytestFacts(Protocol):
@@ -142,7 +143,7 @@ def _pytest_facts(
             found = Path(root).exists()
             near = "" if found else nearest_path(rootdir.value, str(here))
             raise ConfigurationError(
-                f"{'not a' if found else 'no such'} directory: {rootdir.value}",
+                f"{'not a' if found else 'no such'} directory: {plainly(rootdir.value)}",
                 where=rootdir.where(),
                 hint=f"did you mean {near}?" if near else "",
             )
@@ -163,7 +164,7 @@ def _output_path(given: Given, root: str, here: Path) -> str:
         return str(given.value)
     path = path_in(root if given.origin is Origin.FILE else str(here), given.value)
     if Path(path).is_dir():
-        message = f"{given.value} is a directory, not a file to write"
+        message = f"{plainly(given.value)} is a directory, not a file to write"
         raise ConfigurationError(message, where=given.where())
     return path
 
@@ -190,7 +191,7 @@ def _check_testpaths(given: Given, root: str) -> None:
             continue
         near = nearest_path(path, root)
         raise ConfigurationError(
-            f"testpaths: no such file or directory: {path}",
+            f"testpaths: no such file or directory: {plainly(path)}",
             where=given.where(index),
             hint=f"did you mean {near}?" if near else f"it is relative to {root}",
         )

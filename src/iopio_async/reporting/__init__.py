@@ -1,1 +1,10 @@
-"""Package reporting."""
+"""Envelopes in, artefacts out: each reporter takes every event of a run and writes one thing.
+
+``ports``        what a reporter is · ``fanout``       all of them as one, each able to fail alone
+``console``      chooses between ``terminal`` (a bar and running modules) and ``plain`` (a log)
+``narration``    what either says of an event, from ``blocks`` (failures) and ``summary`` (the end)
+``progress``     what moves on a terminal · ``stage`` draws it, with rich
+``palette``      colours and glyphs · ``wording`` labels and figures · ``escape`` hostile text
+``sink``         a stream that may be slow, blocked or gone · ``artefact`` files, whole or not at all
+``junit``  ``json_report``  ``stream``   the files and the event stream for other programs
+"""

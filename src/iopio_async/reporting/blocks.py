@@ -114,7 +114,7 @@ def module_trouble(
     label = wording.MODULE_LABELS[event.status]
     parts = [
         heading(palette, label, escape_line(event.module), aside, width),
-        _sentence(palette, reason(event), event.in_flight, unrun),
+        _sentence(palette, label.role, reason(event), event.in_flight, unrun),
     ]
     if event.failure is not None:
         if event.failure.text.strip() not in {"", event.failure.message.strip()}:
@@ -169,8 +169,8 @@ def ending(status: ExitStatus | None) -> str:
     return f"exit code {status.code}" if status.code is not None else ""
 
 
-def _sentence(palette: Palette, text: str, in_flight: str, unrun: int) -> str:
-    parts = [palette.ink("bad", text)]
+def _sentence(palette: Palette, role: str, text: str, in_flight: str, unrun: int) -> str:
+    parts = [palette.ink(role, text)]
     if in_flight and in_flight not in text:
         parts.append(f"in {palette.ink('strong', escape_line(in_flight))}")
     if unrun:

@@ -140,7 +140,7 @@ class Narrator:
             return ""
         modules = wording.counted(event.modules, "module")
         workers = wording.counted(event.workers, "worker")
-        versions = f"iopio {event.iopio}, Python {event.python}"
+        versions = escape_line(f"iopio {event.iopio}, Python {event.python}")
         return self._lines(self._palette.ink("dim", f"{modules}, {workers} ({versions})") + "\n")
 
     def _attempt_started(self, event: ev.AttemptStarted) -> str:
@@ -161,9 +161,9 @@ class Narrator:
         if not self._every_test:
             return ""
         label = wording.TEST_LABELS[outcome]
-        details = [wording.seconds(event.duration_s)]
-        if event.reason:
-            details.insert(0, escape_message(event.reason))
+        details = [escape_message(event.reason)] if event.reason else []
+        if outcome is not Outcome.NOT_RUN:
+            details.append(wording.seconds(event.duration_s))
         return self._line(label, event.id, details, self._count(blank=True))
 
     def _output_captured(self, event: ev.OutputCaptured) -> str:

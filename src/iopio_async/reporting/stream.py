@@ -1,8 +1,8 @@
 """``--json``: each envelope as one line of JSON, as it happens.
 
 This is data, so nothing is ever left out: where the reader is slow, the writer waits for it, and
-where the reader has gone, the rest is discarded and the sink says so. The first line's event is
-``run_started`` and carries ``stream_version``.
+where the reader has gone, the rest is discarded and the sink says so. Fields that have their
+default value are left out of a line, as ``model.events`` states them.
 """
 
 import errno

@@ -34,6 +34,8 @@ REFRESH_S = 0.1
 #: Text that gathers while the terminal is busy is handed over beyond this size.
 HELD_CHARS = 256 * 1024
 
+_SHOW_CURSOR = "\x1b[?25h"
+
 #: How long a stopped process's last redraw may take.
 _SUSPEND_S = 0.5
 
@@ -73,7 +75,8 @@ class TerminalReporter:
         self._lock = threading.RLock()
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
-        self._thread_error: Exception | None = None
+        self._suspended = False
+        self._drawing_error: Exception | None = None
 
     def handle(self, envelope: ev.Envelope, stats: RunStats) -> None:
         """Note what the event changes; the thread draws it."""
@@ -88,12 +91,12 @@ class TerminalReporter:
             with self._lock:
                 self._held.append(told)
                 self._held_chars += len(told)
+                if self._drawing_error is not None:
+                    self.sink.write(self._take_held())
         if type(event) is not ev.TestFinished:
             self._note(envelope, stats)
 
     def _note(self, envelope: ev.Envelope, stats: RunStats) -> None:
-        if self._thread_error is not None:
-            raise self._thread_error
         match envelope.event:
             case ev.AttemptStarted() as event:
                 with self._lock:
@@ -128,15 +131,28 @@ class TerminalReporter:
             try:
                 self.tick()
             except Exception as error:
-                # The next event raises it, where the caller can deal with it.
-                self._thread_error = error
+                self._draw_no_more(error)
                 return
+
+    def _draw_no_more(self, error: Exception) -> None:
+        # What is said matters more than what moves: it goes on as plain lines, and ``close``
+        # raises what happened.
+        with self._lock:
+            self._drawing_error = error
+            self._stage = None
+            self.sink.write(f"\n{_SHOW_CURSOR}", keep=True)
+            self.sink.write(self._take_held())
 
     def tick(self) -> None:
         """Write the text that has gathered and redraw the progress, if anything changed."""
+        stats = self._stats
+        if stats is None or self._ended.is_set():
+            return
+        # Imported before the lock is taken, for it takes long, and events must not wait for it.
+        from iopio_async.reporting.stage import Stage
+
         with self._lock:
-            stats = self._stats
-            if stats is None or self._ended.is_set():
+            if self._ended.is_set() or self._suspended or self._drawing_error is not None:
                 return
             # A terminal that can't keep up first gets no more progress, then text as it fits.
             if self.sink.backlog_bytes and self._held_chars < HELD_CHARS:
@@ -148,15 +164,11 @@ class TerminalReporter:
             )
             if frame == self._shown and not self._held:
                 return
+            if self._stage is None:
+                self._stage = Stage(self.sink, self._palette)
+            self._stage.draw("".join(self._held), frame, columns=columns, lines=lines)
             self._shown = frame
-            self._on_stage().draw(self._take_held(), frame, columns=columns, lines=lines)
-
-    def _on_stage(self) -> "Stage":
-        if self._stage is None:
-            from iopio_async.reporting.stage import Stage
-
-            self._stage = Stage(self.sink, self._palette)
-        return self._stage
+            self._take_held()
 
     def _take_held(self) -> str:
         with self._lock:
@@ -182,13 +194,14 @@ class TerminalReporter:
     def suspend(self) -> None:
         """Take the progress off the screen, before the process is stopped."""
         with self._lock:
+            self._suspended = True
             self._clear()
             self.sink.write(self._take_held())
         self.sink.flush(_SUSPEND_S)
 
     def resume(self) -> None:
-        """Draw again; the next redraw does it, there is nothing to restore."""
-        self._shown = None
+        """Let the next redraw draw again."""
+        self._suspended = False
 
     def close(self) -> None:
         """Leave the screen as it was, with all that was to be said above the cursor.
@@ -199,12 +212,11 @@ class TerminalReporter:
         self._end_progress()
         self.sink.write(self._take_held(), keep=True)
         close_sink(self.sink, self._stats.cancelled if self._stats else None)
-        if self._thread_error is not None:
-            raise self._thread_error
+        if self._drawing_error is not None:
+            raise self._drawing_error
 
     def abandon(self) -> None:
         """Give the cursor back and write nothing more."""
-        self._thread_error = None
         try:
             self._end_progress()
         finally:

@@ -2,7 +2,7 @@
 
 * the result descriptor moves out of reach of children, and stays below no number that tests use;
 * the lifeline: when the orchestrator is gone, the kernel kills this process group;
-* ``faulthandler`` writes all stacks to a private file on :data:`STACKS_SIGNAL`;
+* ``faulthandler`` writes all stacks to a private file on ``STACKS_SIGNAL``;
 * ``sys.path``, ``sys.argv`` and the working directory are those of a plain run.
 """
 
@@ -16,12 +16,7 @@ import threading
 
 from iopio_async.model.action import Action
 from iopio_async.model.module import Framework
-
-#: On this signal a worker writes the stacks of all its threads: nobody's tests use it.
-STACKS_SIGNAL = signal.SIGRTMAX - 1 if hasattr(signal, "SIGRTMAX") else signal.SIGUSR2
-
-#: The file in the private directory that the stacks are written to.
-STACKS_FILE = "stacks"
+from iopio_async.wire.contract import STACKS_FILE, STACKS_SIGNAL
 
 # Bound before any test can patch them.
 _exit = os._exit

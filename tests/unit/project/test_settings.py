@@ -359,82 +359,6 @@ class TestRoot:
         assert config.workers >= 1
 
 
-CONFLICTS = {
-    "json and the report": (
-        {"json": True, "report": "-"},
-        "--json: can't be combined with --report: both write to the standard output",
-    ),
-    "json and junit": (
-        {"json": True, "junit_xml": "-"},
-        "--json: can't be combined with --junit-xml: both write to the standard output",
-    ),
-    "both reports": (
-        {"report": "x", "junit_xml": "./x"},
-        "--report: can't be combined with --junit-xml: both write to the same place",
-    ),
-    "json and verbose": (
-        {"json": True, "verbose": 1},
-        "--json: can't be combined with -v: the stream of events is always complete",
-    ),
-    "quiet and verbose": (
-        {"verbose": 1, "quiet": 1},
-        "-q: can't be combined with -v: they contradict each other",
-    ),
-    "exit first and maxfail": (
-        {"maxfail": 3, "exitfirst": True},
-        "-x: can't be combined with --maxfail: they contradict each other",
-    ),
-    "marks without pytest": (
-        {"markers": "slow", "framework": "unittest"},
-        "-m: can't be combined with framework = unittest, from --framework: "
-        "marks are pytest's alone",
-    ),
-    "arguments without pytest": (
-        {"arguments": ["-s"], "framework": "functions"},
-        "-- ARGS: can't be combined with framework = functions, from --framework: "
-        "the arguments are for pytest",
-    ),
-}
-
-
-@pytest.mark.parametrize(("flags", "message"), CONFLICTS.values(), ids=CONFLICTS)
-def test_contradictory_flags_are_both_named(project, flags, message):
-    assert project.refused(**flags).message == message
-
-
-def test_contradiction_between_a_file_and_a_flag_names_the_line(project):
-    project.write('[tool.iopio]\n\nframework = "unittest"\n')
-    assert project.refused(markers="slow").message == (
-        "-m: can't be combined with framework = unittest, from framework (pyproject.toml:3): "
-        "marks are pytest's alone"
-    )
-
-
-@pytest.mark.parametrize(
-    "flags",
-    [
-        {"json": True, "report": "x.json"},
-        {"json": False, "report": "-"},
-        {"json": True, "quiet": 1},
-        {"exitfirst": True, "maxfail": 1},
-        {"quiet": 0, "verbose": 2},
-        {"markers": "", "framework": "unittest"},
-        {"markers": "x", "framework": "pytest"},
-        {"last_failed": True, "shard": "1/2"},
-        {"report": "x", "junit_xml": "y"},
-    ],
-    ids=str,
-)
-def test_what_only_looks_contradictory_is_accepted(project, flags):
-    assert project.load(**flags).root == str(project.root)
-
-
-def test_arguments_of_a_file_do_not_forbid_another_framework(project):
-    project.write('[tool.iopio]\npytest-args = ["-s"]\nverbosity = 1\n')
-    config = project.load(framework="unittest", json=True)
-    assert (config.framework, config.verbosity) == ("unittest", 1)
-
-
 @pytest.mark.parametrize(
     ("flags", "verbosity", "maxfail"),
     [
@@ -500,7 +424,7 @@ class TestTestpaths:
 
 class TestPaths:
     def test_missing_is_a_usage_error(self, project):
-        with pytest.raises(UsageError, match="no such file or directory: test_a.py"):
+        with pytest.raises(UsageError, match=r"no such file or directory: test_a\.py"):
             project.load(paths=["test_a.py"])
 
     @pytest.mark.parametrize(

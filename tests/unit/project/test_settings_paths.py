@@ -40,6 +40,7 @@ def refused(tree, path, here=""):
         "tests/unit/test_alpha.py::test_c[a::b/c]",
         "tests/unit/test_alpha.py::",
         "tests/[x]/test_c.py::test_d[1]",
+        "tests/unit/test_alpha.py/",
         "/",
     ],
 )
@@ -55,11 +56,10 @@ SUGGESTIONS = {
     "tets": "did you mean tests?",
     "tests/unti": "did you mean tests/unit?",
     "tets/unit/test_alpha.py": "did you mean tests/unit/test_alpha.py?",
-    "tets/unit/test_nothing.py": "did you mean tests/?",
+    "tets/unit/test_nothing.py": "did you mean tests?",
     "tests/unit/test_alfa.py::TestB::test_c[1]": (
         "did you mean tests/unit/test_alpha.py::TestB::test_c[1]?"
     ),
-    "tests/unit/test_alpha.py/": "",
     "qqqqqq/x": "",
     "tests/unit/qqqqq.txt": "",
     "something_else": "to select tests by name: -k something_else",
@@ -79,6 +79,10 @@ def test_paths_relative_to_the_root(tree):
     assert hint == (
         "paths are relative to the current directory: did you mean test_beta.py::test_x?"
     )
+
+
+def test_control_characters_are_escaped(tree):
+    assert refused(tree, "a\x1b[31m")[0] == r"no such file or directory: 'a\x1b[31m'"
 
 
 def test_absolute_suggestions(tree):

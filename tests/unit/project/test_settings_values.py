@@ -5,11 +5,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iopio_async.model.config import Config, Override, Shard
 from iopio_async.project.override_settings import OVERRIDE_SETTINGS, Overrides
+from iopio_async.project.quotation import plainly, shown, sort_of, suggestion
 from iopio_async.project.setting_reference import reference_markdown
 from iopio_async.project.setting_rows import spellings
 from iopio_async.project.setting_table import SETTINGS
@@ -26,8 +27,6 @@ from iopio_async.project.setting_values import (
     UnfitError,
     Whole,
     Workers,
-    shown,
-    suggestion,
 )
 
 ANYTHING = st.one_of(
@@ -44,21 +43,25 @@ ANYTHING = st.one_of(
 
 
 @pytest.mark.parametrize("row", [*SETTINGS, *OVERRIDE_SETTINGS], ids=lambda row: row.name)
+@settings(max_examples=40)
 @given(value=ANYTHING)
 def test_any_value_is_taken_or_refused_in_words(row, value):
     ways = [row.kind.parse, row.kind.read] if isinstance(value, str) else [row.kind.parse]
-    for way in ways:
-        try:
-            way(value)
-        except UnfitError as error:
-            assert error.message.isprintable()
-            assert len(error.message) < 300
+    refusals = [refusal(way, value) for way in ways]
+    assert all(words.isprintable() and len(words) < 300 for words in refusals)
+
+
+def refusal(way, value) -> str:
+    try:
+        way(value)
+    except UnfitError as error:
+        return error.message
+    return ""
 
 
 DURATIONS = {
     0: 0.0,
     1.5: 1.5,
-    -0.0: 0.0,
     "90": 90.0,
     "1.5": 1.5,
     "90s": 90.0,
@@ -81,8 +84,10 @@ def test_durations(value, seconds):
 @pytest.mark.parametrize("kind", [Duration(), Duration(optional=True), Duration(positive=True)])
 @pytest.mark.parametrize(
     "value",
-    ["", " ", "-1", "+1", "1e3", "nan", "inf", "5x", "m", "1m1h", "1h1h", "٣", "1,5", -1, True]
-    + [float("nan"), float("inf"), -float("inf"), 10**400, "999999999999", [1]],
+    [
+        *["", " ", "-1", "+1", "1e3", "nan", "inf", "5x", "m", "1m1h", "1h1h", "٣", "1,5"],
+        *[-1, True, float("nan"), float("inf"), -float("inf"), 10**400, "999999999999", [1]],
+    ],
 )
 def test_what_is_no_duration(kind, value):
     with pytest.raises(UnfitError):
@@ -207,6 +212,19 @@ def test_overrides_of_python():
 )
 def test_shown(value, words):
     assert shown(value) == words
+
+
+def test_names_stay_as_they_are_unless_they_would_disturb():
+    assert plainly("tests/tést a.py") == "tests/tést a.py"
+    assert [plainly(name) for name in ("", "a\nb")] == ["''", r"'a\nb'"]
+    assert len(plainly("x" * 1000)) < 100
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(True, "true or false"), (1.5, "a number"), ("secret", "a str")]
+)
+def test_sorts_of_values_show_no_value(value, words):
+    assert sort_of(value) == words
 
 
 def test_suggestions_know_no_case_and_no_length():

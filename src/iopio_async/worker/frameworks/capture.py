@@ -163,7 +163,7 @@ class Warnings:
         if not sys.warnoptions:
             warnings.simplefilter("default")
 
-    def _showwarning(  # noqa: PLR0917 - the signature is that of warnings.showwarning
+    def _showwarning(
         self,
         message: Warning | str,
         category: type[Warning],

@@ -54,6 +54,20 @@ def _run_module(session: Session, module: ModuleType) -> None:
     run_suite(suite, session, names, dict(enumerate(found)))
 
 
+def load_class(
+    owner: type[unittest.TestCase], module: ModuleType, action: Action
+) -> tuple[list[Found], unittest.TestSuite, int]:
+    """A class's tests, the suite that runs them, and how many were deselected.
+
+    The suite leaves the module's own fixtures alone.
+    """
+    loader = unittest.TestLoader()
+    loader.suiteClass = ClassSuite
+    suite = loader.loadTestsFromTestCase(owner)
+    found, deselected = select(suite, Names(action.path, module), action)
+    return found, suite, deselected
+
+
 def run_suite(
     suite: Callable[[unittest.TestResult], Any],
     session: Session,
