@@ -13,8 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-#: A node's outcome is the worst of its reports; later is worse.
-SEVERITY = ("passed", "skipped", "xfailed", "xpassed", "failed", "error")
+#: A node's outcome is the worst of its reports; later is worse. A call that failed stays failed
+#: when the teardown breaks too.
+SEVERITY = ("passed", "skipped", "xfailed", "xpassed", "error", "failed")
+
+#: How a module may end that pytest's outcomes have no word for: always wrong beside a plain run.
+BROKEN_MODULES = ("error", "timed out", "crashed", "incomplete", "not-run")
 
 #: (phase, kind of report) → what the report says about the node; what is missing says nothing.
 MEANING = {
@@ -29,7 +33,6 @@ MEANING = {
     ("call", "xfailed"): "xfailed",
     ("call", "xpassed"): "xpassed",
     ("teardown", "failed"): "error",
-    ("teardown", "skipped"): "skipped",
     ("sub", "failed"): "failed",
 }
 
@@ -59,10 +62,17 @@ def worst(outcomes: Iterable[str]) -> str:
 
 
 def fold_reports(reports: Iterable[Iterable[str]]) -> dict[str, Node]:
-    """Folds the recorder's [node id, phase, kind] rows into a record."""
+    """Folds the recorder's [node id, phase, kind] rows into a record.
+
+    What a plugin announces to run again doesn't count: neither its outcome nor as a start.
+    """
     meanings: dict[str, list[str]] = defaultdict(list)
     times: Counter[str] = Counter()
     for node_id, phase, kind in reports:
+        if kind == "rerun":
+            meanings[node_id].clear()
+            times[node_id] = 0
+            continue
         times[node_id] += phase in ("setup", "collect")
         meaning = MEANING.get((phase, kind))
         meanings[node_id] += [meaning] if meaning else []
@@ -70,21 +80,24 @@ def fold_reports(reports: Iterable[Iterable[str]]) -> dict[str, Node]:
 
 
 def read_report(document: Mapping[str, Any]) -> dict[str, Node]:
-    """Reads `iopio run --report`'s JSON document. Raises ValueError on another schema version.
-
-    Modules without any test that were skipped as a whole count as a node, as pytest counts them.
-    """
+    """Reads `iopio run --report`'s JSON document. Raises ValueError on another schema version."""
     if document.get("schema_version") != 1:
         raise ValueError(f"unknown schema_version {document.get('schema_version')!r} in the report")
     entries: dict[str, list[str]] = defaultdict(list)
     for test in document["tests"]:
         entries[test["id"]].append(test["outcome"])
-    record = {node_id: Node(worst(found), len(found)) for node_id, found in entries.items()}
-    inhabited = {module_of(node_id) for node_id in record}
+    return {node_id: Node(worst(found), len(found)) for node_id, found in entries.items()}
+
+
+def broken_modules(document: Mapping[str, Any]) -> list[str]:
+    """The modules of a report that ended as no plain run would, with what is known of why."""
+    lines = []
     for module in document["modules"]:
-        if module["path"] not in inhabited and module["outcome"] in ("skipped", "error"):
-            record[module["path"]] = Node(module["outcome"])
-    return record
+        if module["status"] in BROKEN_MODULES:
+            message = (module.get("failure") or {}).get("message", "")
+            why = f": {message}" if message else ""
+            lines.append(f"module {module['path']} ended as {module['status']}{why}")
+    return lines
 
 
 def module_of(node_id: str) -> str:

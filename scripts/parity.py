@@ -25,7 +25,16 @@ from pathlib import Path
 from typing import Any
 
 from commands import Finished, Target, iopio_command, run, run_recorded, target_of
-from outcomes import Difference, Record, compare, fold_reports, judge, module_of, read_report
+from outcomes import (
+    Difference,
+    Record,
+    broken_modules,
+    compare,
+    fold_reports,
+    judge,
+    module_of,
+    read_report,
+)
 from suites import DEFAULT_FOLDER, SuiteError, find_installation, installed_suites, load_suites
 
 #: pytest stops before the first test where a module can't be collected; iopio runs the others.
@@ -116,9 +125,8 @@ def faults_of(finished: Finished, iopio: Record) -> list[str]:
     """What is wrong with an iopio run beside its outcomes."""
     if finished.exit_status not in ORDERLY:
         return [f"iopio ended with exit status {finished.exit_status}"]
-    red = any(
-        node.outcome not in ("passed", "skipped", "xfailed", "xpassed") for node in iopio.values()
-    )
+    good = ("passed", "skipped", "xfailed", "xpassed")
+    red = any(node.outcome not in good for node in iopio.values())
     if red != (finished.exit_status == 1):
         return [f"iopio's exit status {finished.exit_status} contradicts its own report"]
     return []
@@ -154,7 +162,11 @@ def compare_once(plain: Plain, workers: int, repetition: int, options: argparse.
     modules = sorted({module_of(each.node_id) for each in comparison.differences})
     verdict = judge(comparison.differences, first, {m: plain.run_alone(m) for m in modules})
     unstable = {*comparison.unstable, *(each.node_id for each in verdict.unstable)}
-    faults = [*(str(each) for each in verdict.unexplained), *faults_of(finished, iopio)]
+    faults = [
+        *map(str, verdict.unexplained),
+        *broken_modules(report),
+        *faults_of(finished, iopio),
+    ]
     return Row(
         target.name,
         workers,

@@ -13,7 +13,7 @@ import contextlib
 import fcntl
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 
 import anyio
@@ -41,6 +41,9 @@ REMAINS_POLL_S = 0.005
 
 READ_BYTES = 256 * 1024
 
+#: Waits for the end of a process.
+Wait = Callable[[int], Awaitable[supervise.Ended]]
+
 
 @dataclass(frozen=True, kw_only=True)
 class AttemptSettings:
@@ -62,6 +65,7 @@ class ProcessAttempt:
         self.directory = directory
         self.cookie = cookie
         self.pid = 0
+        self._wait: Wait = supervise.wait
         self._descriptors: set[int] = set()
         self._result = -1
         self._outputs: dict[int, OutputKeeper] = {}
@@ -104,9 +108,10 @@ class ProcessAttempt:
         self._outputs = {stdout: self._stdout, stderr: self._stderr}
         return result_end, stdout_end, stderr_end
 
-    def began(self, pid: int, *process_ends: int) -> None:
-        """The process is there and has its ends of the pipes."""
+    def began(self, pid: int, *process_ends: int, wait: Wait = supervise.wait) -> None:
+        """The process is there and has its ends of the pipes; ``wait`` waits for its end."""
         self.pid = pid
+        self._wait = wait
         self._started_s = anyio.current_time()
         for descriptor in process_ends:
             self._close(descriptor)
@@ -183,7 +188,7 @@ class ProcessAttempt:
                     tasks.start_soon(self._drain, descriptor, keeper)
                 tasks.start_soon(self._watch_clock)
                 tasks.start_soon(self._stop_when_wanted)
-                self._ended = await supervise.wait(self.pid)
+                self._ended = await self._wait(self.pid)
                 self._ended_s = anyio.current_time()
                 self._exited.set()
                 if self._reading is not None:

@@ -18,7 +18,7 @@ PATIENCE_S = 1.0
 
 def strays(cookie: bytes) -> list[int]:
     """Processes, other than this one, whose environment holds ``cookie`` as an entry."""
-    found = []
+    found: list[int] = []
     try:
         entries = os.listdir("/proc")
     except OSError:

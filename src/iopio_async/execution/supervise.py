@@ -9,13 +9,14 @@ children by the attempt's cookie in their environment.
 import contextlib
 import ctypes
 import os
-import resource
 import signal
 import sys
 from collections.abc import Iterator
+from typing import Self
 
 import anyio
 import anyio.to_thread
+import msgspec
 
 from iopio_async.model.outcome import ExitStatus
 
@@ -26,23 +27,21 @@ _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
 
 
-class Ended:
-    """How a process ended: status and resource usage.
+class Ended(msgspec.Struct, frozen=True):
+    """How a process ended, and what it used; the status is empty where somebody else took it."""
 
-    ``known`` is False where somebody else took the exit status away.
-    """
+    exit_status: ExitStatus = ExitStatus()
+    cpu_s: float = 0.0
+    peak_rss_bytes: int = 0
 
-    def __init__(self, status: int, usage: resource.struct_rusage | None) -> None:
-        self.known = usage is not None
-        self.cpu_s = usage.ru_utime + usage.ru_stime if usage else 0.0
-        scale = 1 if sys.platform == "darwin" else 1024
-        self.peak_rss_bytes = usage.ru_maxrss * scale if usage else 0
-        if not self.known:
-            self.exit_status = ExitStatus()
-        elif os.WIFSIGNALED(status):
-            self.exit_status = ExitStatus(signal=os.WTERMSIG(status))
+    @classmethod
+    def told(cls, status: int, cpu_s: float, peak_rss_bytes: int) -> Self:
+        """From a wait status."""
+        if os.WIFSIGNALED(status):
+            exit_status = ExitStatus(signal=os.WTERMSIG(status))
         else:
-            self.exit_status = ExitStatus(code=os.waitstatus_to_exitcode(status))
+            exit_status = ExitStatus(code=os.waitstatus_to_exitcode(status))
+        return cls(exit_status, cpu_s, peak_rss_bytes)
 
 
 async def wait(pid: int) -> Ended:
@@ -71,8 +70,9 @@ def _reap(pid: int) -> Ended:
     try:
         _, status, usage = os.wait4(pid, 0)
     except ChildProcessError:
-        return Ended(0, None)
-    return Ended(status, usage)
+        return Ended()
+    unit_bytes = 1 if sys.platform == "darwin" else 1024
+    return Ended.told(status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit_bytes)
 
 
 def signal_group(group: int, number: int) -> None:

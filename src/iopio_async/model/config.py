@@ -10,7 +10,7 @@ import msgspec
 
 from iopio_async.model.module import Framework
 
-StartMethod = Literal["spawn"]
+StartMethod = Literal["spawn", "forkserver"]
 ColorChoice = Literal["auto", "always", "never"]
 FrameworkChoice = Literal["auto", "pytest", "unittest", "functions"]
 

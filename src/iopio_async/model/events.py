@@ -35,7 +35,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_f
     """Base of the closed union :data:`AnyEvent`."""
 
 
-class RunStarted(Event, frozen=True, kw_only=True, tag="run_started"):
+class RunStarted(Event, frozen=True, kw_only=True, omit_defaults=False, tag="run_started"):
     """The plan stands; nothing has started yet. ``started_at`` is UTC in ISO 8601."""
 
     run_id: str
@@ -175,7 +175,7 @@ class CancellationStarted(Event, frozen=True, kw_only=True, tag="cancellation_st
     reason: CancelReason
 
 
-class RunFinished(Event, frozen=True, kw_only=True, tag="run_finished"):
+class RunFinished(Event, frozen=True, kw_only=True, omit_defaults=False, tag="run_finished"):
     """The last event of every run."""
 
     exit_code: int = ExitCode.OK

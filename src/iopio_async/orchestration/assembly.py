@@ -6,8 +6,10 @@ import subprocess
 import sys
 import time
 
+from iopio_async.execution.executor import ExecutorSettings
+from iopio_async.execution.forkserver import ForkserverExecutor
 from iopio_async.execution.ports import Executor
-from iopio_async.execution.subprocess import SpawnExecutor, SpawnSettings
+from iopio_async.execution.subprocess import SpawnExecutor
 from iopio_async.model.config import Config
 
 
@@ -21,9 +23,10 @@ def make_executor(config: Config, run_id: str, *, owns_process: bool) -> Executo
     environment = dict(os.environ) | config.env
     # Spawned processes agree on the order of sets, and a test that is run again finds its id.
     environment.setdefault("PYTHONHASHSEED", "0")
-    return SpawnExecutor(
+    executor = {"spawn": SpawnExecutor, "forkserver": ForkserverExecutor}[config.start_method]
+    return executor(
         run_id,
-        SpawnSettings(
+        ExecutorSettings(
             grace_s=config.grace_s,
             leak_timeout_s=config.leak_timeout_s,
             output_bytes=config.output_bytes,

@@ -1,66 +1,88 @@
-"""Who holds which resource: shared by many readers, or exclusively by one writer.
+"""Who may take which resource: shared by many readers, or exclusively by one writer.
 
 A module takes all of its claims at once or none of them, so there is no order in which two could
-wait for each other. Names are opaque; the table knows nothing of processes or time.
+wait for each other. A resource may also be *kept* for a module that has waited too long: then
+nobody of a later rank gets it in a way that would stand in that module's way. Names are opaque; the
+table knows nothing of processes or time.
 """
 
+import heapq
+from collections import Counter
 from collections.abc import Iterable
 
 from iopio_async.model.module import Claim, Mode
 
 
+def merged(claims: Iterable[Claim]) -> tuple[Claim, ...]:
+    """The claims with each resource once, in the stronger mode, in order of their names."""
+    modes: dict[str, Mode] = {}
+    for claim in claims:
+        if claim.mode is Mode.EXCLUSIVE or claim.resource not in modes:
+            modes[claim.resource] = claim.mode
+    return tuple(Claim(resource, modes[resource]) for resource in sorted(modes))
+
+
 class LockTable:
-    """The resources that running modules hold."""
+    """The resources that are taken, and those that are kept. Claims given to it are merged."""
 
     def __init__(self) -> None:
-        self._readers: dict[str, set[str]] = {}
-        self._writer: dict[str, str] = {}
+        self._readers: Counter[str] = Counter()
+        self._written: set[str] = set()
+        #: Ranks that a claim is kept for, smallest first, with some that have been let go since.
+        self._kept: dict[Claim, list[int]] = {}
+        self._keepers: set[int] = set()
 
-    def obstacle(self, holder: str, claims: Iterable[Claim]) -> str | None:
-        """The first resource that keeps ``holder`` from taking ``claims`` now, or ``None``."""
+    def obstacle(self, claims: Iterable[Claim], rank: int) -> Claim | None:
+        """The first of ``claims`` that a module of this rank can't take now, or ``None``."""
         for claim in claims:
-            writer = self._writer.get(claim.resource)
-            if writer is not None and writer != holder:
-                return claim.resource
-            if claim.mode is Mode.EXCLUSIVE and self._readers.get(claim.resource, set()) - {holder}:
-                return claim.resource
+            if not self.admits(claim, rank):
+                return claim
         return None
 
-    def take(self, holder: str, claims: Iterable[Claim]) -> None:
+    def admits(self, claim: Claim, rank: int) -> bool:
+        """True where a module of this rank could take the claim now, and every smaller rank too."""
+        resource = claim.resource
+        if resource in self._written:
+            return False
+        exclusive = claim.mode is Mode.EXCLUSIVE
+        if exclusive and resource in self._readers:
+            return False
+        if not self._keepers:
+            return True
+        return rank <= self._first_keeper(resource, Mode.EXCLUSIVE, rank) and (
+            not exclusive or rank <= self._first_keeper(resource, Mode.SHARED, rank)
+        )
+
+    def take(self, claims: Iterable[Claim]) -> None:
         """Take all of ``claims``. Call only where :meth:`obstacle` found none."""
         for claim in claims:
             if claim.mode is Mode.EXCLUSIVE:
-                self._writer[claim.resource] = holder
+                self._written.add(claim.resource)
             else:
-                self._readers.setdefault(claim.resource, set()).add(holder)
+                self._readers[claim.resource] += 1
 
-    def release(self, holder: str, claims: Iterable[Claim]) -> None:
+    def release(self, claims: Iterable[Claim]) -> None:
         """Give back what :meth:`take` took."""
         for claim in claims:
-            if self._writer.get(claim.resource) == holder:
-                del self._writer[claim.resource]
-            readers = self._readers.get(claim.resource)
-            if readers is not None:
-                readers.discard(holder)
-                if not readers:
-                    del self._readers[claim.resource]
+            if claim.mode is Mode.EXCLUSIVE:
+                self._written.remove(claim.resource)
+            elif self._readers[claim.resource] > 1:
+                self._readers[claim.resource] -= 1
+            else:
+                del self._readers[claim.resource]
 
-    def writer(self, resource: str) -> str | None:
-        """Who holds ``resource`` exclusively now, if anyone."""
-        return self._writer.get(resource)
+    def keep(self, claims: Iterable[Claim], rank: int) -> None:
+        """From now on nobody of a later rank takes what conflicts with ``claims``."""
+        self._keepers.add(rank)
+        for claim in claims:
+            heapq.heappush(self._kept.setdefault(claim, []), rank)
 
-    def holders(self, resource: str) -> frozenset[str]:
-        """Who holds ``resource`` now."""
-        writer = self._writer.get(resource)
-        alone = frozenset({writer}) if writer is not None else frozenset()
-        return alone | frozenset(self._readers.get(resource, ()))
+    def let_go(self, rank: int) -> None:
+        """End what :meth:`keep` began for this rank."""
+        self._keepers.discard(rank)
 
-
-def conflict(some: Iterable[Claim], others: Iterable[Claim]) -> bool:
-    """Two sets of claims can't be held at the same time."""
-    modes = {claim.resource: claim.mode for claim in some}
-    return any(
-        claim.resource in modes
-        and (claim.mode is Mode.EXCLUSIVE or modes[claim.resource] is Mode.EXCLUSIVE)
-        for claim in others
-    )
+    def _first_keeper(self, resource: str, mode: Mode, default: int) -> int:
+        ranks = self._kept.get(Claim(resource, mode))
+        while ranks and ranks[0] not in self._keepers:
+            heapq.heappop(ranks)
+        return ranks[0] if ranks else default

@@ -56,11 +56,14 @@ SETTINGS = (
     Setting(
         field="start_method",
         name="start-method",
-        kind=Choice(("spawn",)),
+        kind=Choice(("spawn", "forkserver")),
         default="spawn",
         flags=("--start-method",),
         metavar="NAME",
-        doc="How a module's process comes about: spawn is a fresh interpreter.",
+        doc=(
+            "How a module's process comes about: spawn is a fresh interpreter, forkserver a fork "
+            "of a warm one."
+        ),
     ),
     Setting(
         field="maxfail",

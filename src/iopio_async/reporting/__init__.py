@@ -5,6 +5,6 @@
 ``narration``    what either says of an event, from ``blocks`` (failures) and ``summary`` (the end)
 ``progress``     what moves on a terminal · ``stage`` draws it, with rich
 ``palette``      colours and glyphs · ``wording`` labels and figures · ``escape`` hostile text
-``sink``         a stream that may be slow, blocked or gone · ``artefact`` files, whole or not at all
+``sink``         a stream that may be slow, blocked or gone · ``artefact`` whole files or none
 ``junit``  ``json_report``  ``stream``   the files and the event stream for other programs
 """

@@ -23,7 +23,7 @@ _REASONS = {
     ModuleStatus.CRASHED: "crashed",
     ModuleStatus.INCOMPLETE: "its process went away before all tests had an outcome",
     ModuleStatus.LEAKED: "left processes behind",
-    ModuleStatus.NOT_RUN: "was not run",
+    ModuleStatus.NOT_RUN: "cut short",
     ModuleStatus.ERROR: "something went wrong beside its tests",
 }
 
@@ -153,6 +153,8 @@ def reason(event: ev.AttemptFinished) -> str:
     told = _REASONS.get(event.status, "did not pass")
     if event.status is ModuleStatus.TIMED_OUT:
         return f"{told} after {wording.limit(event.duration_s)}"
+    if event.status is ModuleStatus.NOT_RUN:
+        return told
     ended = ending(event.exit_status)
     return f"{told}: {ended}" if ended else told
 

@@ -12,8 +12,8 @@ version; readers should ignore what they don't know.
     ``workers``, ``tests`` (how many), ``outcomes`` (passed, failed, error, skipped, xfailed,
     xpassed, not-run: how many each), ``modules`` (how many), ``statuses`` (how many modules each),
     ``sources`` (likewise), ``flaky`` (node ids), ``deselected``, ``warnings``,
-    ``serial_estimate_s`` (the sum of all attempts' durations), ``cpu_s``, ``peak_rss_bytes``
-    (of the largest module).
+    ``serial_estimate_s`` (the sum of all attempts' durations, of cached modules the recorded
+    ones), ``cpu_s``, ``peak_rss_bytes`` (of the largest module).
 ``modules[*]``
     ``path``, ``status``, ``source``, ``attempts``, ``tests``, ``duration_s``, ``cpu_s``,
     ``peak_rss_bytes``, ``flaky?``, ``failure?``, ``exit_code?``, ``signal?``, ``in_flight?``,

@@ -119,10 +119,13 @@ class Progress:
         return tuple(counts)
 
     def _bar(self, share: float, columns: int, role: str) -> list[Piece]:
-        full, half = divmod(int(share * columns * 2), 2)
-        done = self._palette.glyph("bar") * full + self._palette.glyph("half") * half
-        rest = columns - len(done)
+        full, half = self._palette.glyph("bar"), self._palette.glyph("half")
         if self._palette.color and self._palette.unicode:
-            return [(done, role), (self._palette.glyph("bar") * rest, "dim")]
+            bars, halves = divmod(int(share * columns * 2), 2)
+            done = full * bars + half * halves
+            return [(done, role), (full * (columns - len(done)), "dim")]
         # Without colours the bar's two parts must differ in shape.
-        return [("[" + done[:-1] + (">" if done else ""), role), (" " * rest, ""), ("]", "")]
+        inner = columns - 2
+        done = full * int(share * inner)
+        tip = ">" if done else ""
+        return [(f"[{done[:-1]}{tip}", role), (f"{' ' * (inner - len(done))}]", "")]

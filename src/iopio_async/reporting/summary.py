@@ -5,7 +5,6 @@ Every function is pure and returns whole lines.
 """
 
 import os.path
-import posixpath
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -218,5 +217,4 @@ def _from(name: str, root: str, invocation_dir: str) -> str:
     if not root or not invocation_dir or root == invocation_dir:
         return name
     path, separator, rest = name.partition("::")
-    prefix = os.path.relpath(root, invocation_dir)
-    return posixpath.normpath(posixpath.join(prefix, path)) + separator + rest
+    return os.path.relpath(os.path.join(root, path), invocation_dir) + separator + rest

@@ -1,6 +1,8 @@
 """The process of one attempt: ``python -P -m iopio_async.worker ACTION RESULT LIFELINE``.
 
-The arguments are the file that holds the action, and the numbers of the two descriptors.
+The arguments are the file that holds the action, and the numbers of the two descriptors. With
+``--serve LEVEL`` in front it is a fork server instead, RESULT is its control socket, and each of
+the children that it forks is the process of one attempt.
 
 Reads its action, tells the orchestrator what happens over the result descriptor, and leaves by
 ``os._exit`` once threads have ended, exit handlers have run and the streams are flushed: taking the
@@ -10,10 +12,13 @@ order; whether tests failed is said in the stream.
 
 import gc
 import importlib
+import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 from iopio_async.errors import ProtocolError
+from iopio_async.model.action import Action
 from iopio_async.model.outcome import Failure
 from iopio_async.wire.codec import decode_action
 from iopio_async.worker import surroundings
@@ -24,26 +29,52 @@ UNUSABLE = 70
 
 
 def main(arguments: list[str]) -> int:
-    """Run one attempt; the exit code of the process."""
-    action_file, result_descriptor, lifeline_descriptor = arguments
-    surroundings.hold_lifeline(int(lifeline_descriptor))
-    recorder = Recorder(surroundings.make_private(int(result_descriptor)))
+    """Run one attempt, or serve; the exit code of the process."""
+    level = ""
+    if arguments[0] == "--serve":
+        level, arguments = arguments[1], arguments[2:]
+    action_file, channel, lifeline = arguments[0], int(arguments[1]), int(arguments[2])
+    surroundings.hold_lifeline(lifeline)
     try:
         action = decode_action(Path(action_file).read_bytes())
     except (OSError, ProtocolError) as error:
         sys.stderr.write(f"iopio worker: {error}\n")
         return UNUSABLE
-    recorder.limits = action.limits
-    surroundings.arrange(action)
     framework = importlib.import_module(f"iopio_async.worker.frameworks.{action.framework}")
+    surroundings.arrange(action)
+    if level:
+        return _serve(framework, action, level, channel, lifeline)
+    os.close(lifeline)
+    recorder = Recorder(surroundings.make_private(channel), action.limits)
+    surroundings.keep_stacks(action)
+    return _run(framework, action, recorder)
+
+
+def _run(framework: ModuleType, action: Action, recorder: Recorder) -> int:
     try:
         framework.run(action, recorder)
     except BaseException as error:
-        if not recorder.owned():
-            raise
-        recorder.note(_internal(error))
+        if recorder.owned():
+            recorder.note(_internal(error))
         raise
     return 0
+
+
+def _serve(framework: ModuleType, template: Action, level: str, control: int, lifeline: int) -> int:
+    """Serve at ``level``: ``session`` if the framework can go that far, or ``imports``."""
+    from iopio_async.worker.server import Server
+
+    server = Server(
+        surroundings.make_private(control), surroundings.make_private(lifeline), template
+    )
+    if level == "session" and hasattr(framework, "run_from"):
+        code = framework.run_from(template, server.born)
+        if not server.is_child:
+            server.unprepared(code)
+        return 0
+    if hasattr(framework, "preload"):
+        framework.preload(template)
+    return _run(framework, *server.born())
 
 
 def _internal(error: BaseException) -> Failure:

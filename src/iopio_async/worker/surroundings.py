@@ -18,6 +18,9 @@ from iopio_async.model.action import Action
 from iopio_async.model.module import Framework
 from iopio_async.wire.contract import STACKS_FILE, STACKS_SIGNAL
 
+#: The worker's own descriptors have numbers from here on: tests expect the low ones to be free.
+LOWEST_DESCRIPTOR = 64
+
 # Bound before any test can patch them.
 _exit = os._exit
 _getpid = os.getpid
@@ -25,7 +28,7 @@ _getpid = os.getpid
 
 def make_private(descriptor: int) -> int:
     """Move a descriptor above the low numbers, close it for children; return its new number."""
-    private = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 64)
+    private = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, LOWEST_DESCRIPTOR)
     os.close(descriptor)
     return private
 
@@ -41,8 +44,7 @@ def hold_lifeline(descriptor: int) -> None:
     if set_signal is not None:
         try:
             own = os.open(f"/proc/self/fd/{descriptor}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            lifeline = fcntl.fcntl(own, fcntl.F_DUPFD_CLOEXEC, 64)
-            os.close(own)
+            lifeline = make_private(own)
             fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
             fcntl.fcntl(lifeline, set_signal, signal.SIGKILL)
             fcntl.fcntl(lifeline, fcntl.F_SETFL, os.O_ASYNC | os.O_NONBLOCK)
@@ -51,7 +53,6 @@ def hold_lifeline(descriptor: int) -> None:
                 _exit(1)
         except OSError:
             pass
-    os.close(descriptor)
 
 
 def _at_end(descriptor: int) -> bool:
@@ -61,20 +62,30 @@ def _at_end(descriptor: int) -> bool:
         return False
 
 
-def arrange(action: Action) -> None:
-    """Make the process look to the tests as a plain run of their framework would."""
-    stacks = os.open(
-        os.path.join(action.private_dir, STACKS_FILE),
-        os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC,
-        0o600,
+def keep_stacks(action: Action) -> None:
+    """Have all threads' stacks written to the private directory on ``STACKS_SIGNAL``."""
+    stacks = make_private(
+        os.open(
+            os.path.join(action.private_dir, STACKS_FILE),
+            os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC,
+            0o600,
+        )
     )
     faulthandler.register(STACKS_SIGNAL, file=stacks, all_threads=True, chain=False)
+
+
+def arrange(action: Action) -> None:
+    """Make the process look to the tests as a plain run of their framework would."""
     if action.framework is not Framework.PYTEST:
         # pytest enables it itself, on a copy of the true standard error.
         faulthandler.enable(all_threads=True)
-    if action.cwd_on_path and action.invocation_dir not in sys.path[:1]:
+    scripts = os.path.dirname(sys.executable)
+    # A script finds its own directory first on the path, ``python -m`` the current one.
+    if action.cwd_on_path:
         sys.path.insert(0, action.invocation_dir)
-    program = os.path.join(os.path.dirname(sys.executable), action.framework)
+    elif action.framework is Framework.PYTEST:
+        sys.path.insert(0, scripts)
+    program = os.path.join(scripts, action.framework)
     sys.argv[:] = [program, *action.arguments]
 
 

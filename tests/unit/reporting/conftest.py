@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -30,3 +31,21 @@ def story() -> ModuleType:
 @pytest.fixture(scope="session")
 def screen() -> ModuleType:
     return _sibling("screen")
+
+
+@pytest.fixture
+def snapshot() -> Callable[[str, str], None]:
+    """Compares a text with the file of that name in ``snapshots``.
+
+    To renew one, delete it: the next run writes it, and fails, so that somebody looks at it.
+    """
+
+    def compare(name: str, text: str) -> None:
+        path = Path(__file__).parent / "snapshots" / name
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            pytest.fail(f"{path} is new: look at it, then run again")
+        assert text == path.read_text(encoding="utf-8")
+
+    return compare

@@ -317,7 +317,9 @@ def _dying(s: Script) -> None:
         in_flight=f"{exits}::test_exits",
         failure=Failure("the process left with exit code 0 before its tests had ended"),
     )
-    s.at(7.0).add(ev.ModuleSlow(module=slow, attempt=1, running_s=3.0, test=f"{slow}::test_forever"))
+    s.at(7.0).add(
+        ev.ModuleSlow(module=slow, attempt=1, running_s=3.0, test=f"{slow}::test_forever")
+    )
     s.at(9.0)
     s.test(slow, "test_forever", Outcome.NOT_RUN).test(slow, "test_never", Outcome.NOT_RUN)
     s.end(

@@ -74,6 +74,6 @@ def test_a_pipe_is_written_as_it_is(tmp_path: Path) -> None:
 def test_a_path_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     target = tmp_path / "file" / "report.json"
-    with pytest.raises(InfrastructureError, match="could not write .*report.json: ") as raised:
+    with pytest.raises(InfrastructureError, match=r"could not write .*report\.json: ") as raised:
         write_artefact(str(target), [b""])
     assert "\n" not in raised.value.message

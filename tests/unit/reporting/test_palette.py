@@ -50,5 +50,5 @@ def test_ink_colours_only_where_there_is_colour() -> None:
 
 def test_ascii_glyphs_are_ascii() -> None:
     palette = Palette(color=False, unicode=False)
-    for name in ("rule", "good", "bad", "warn", "dot", "ellipsis", "bar", "half"):
+    for name in ("rule", "good", "bad", "warn", "ellipsis", "bar", "half"):
         assert palette.glyph(name).isascii()

@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import pty
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -67,10 +68,12 @@ def test_a_blocked_reader_costs_text_but_no_time(pipe: Pipe) -> None:
     assert sink.close()
     pipe.stream.close()
     reader.join()
-    left_out = (10_000 - accepted) * 100
-    notice = f"[{left_out} bytes of output left out: nobody read them in time]\n"
-    assert text[0].endswith(f"\n{notice}kept\n")
+    # While the pipe's own buffer fills, there may be room again for a moment: then there are
+    # several gaps, each with its own notice.
+    gaps = re.findall(r"\n\[(\d+) bytes of output left out: nobody read them in time\]\n", text[0])
+    assert sum(map(int, gaps)) == (10_000 - accepted) * 100
     assert text[0].count(line) == accepted
+    assert text[0].endswith(" in time]\nkept\n")
 
 
 def test_a_gap_at_the_end_is_told_too(pipe: Pipe) -> None:
@@ -167,7 +170,7 @@ def test_a_closed_descriptor_is_no_stream(pipe: Pipe) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_kept_for_its_owner_to_tell() -> None:
-    with open("/dev/full", "w", encoding="utf-8", buffering=1) as stream:  # noqa: PTH123
+    with open("/dev/full", "w", encoding="utf-8", buffering=1) as stream:
         sink = Sink(stream)
         sink.write("text")
         assert sink.close()

@@ -8,6 +8,7 @@ from outcomes import (
     SEVERITY,
     Difference,
     Node,
+    broken_modules,
     compare,
     fold_reports,
     judge,
@@ -33,9 +34,10 @@ records = st.dictionaries(node_ids, st.builds(Node, st.sampled_from(SEVERITY)), 
         ([("setup", "passed"), ("call", "failed"), ("teardown", "passed")], "failed"),
         ([("setup", "failed"), ("teardown", "passed")], "error"),
         ([("setup", "passed"), ("call", "passed"), ("teardown", "failed")], "error"),
-        ([("setup", "passed"), ("call", "failed"), ("teardown", "failed")], "error"),
+        ([("setup", "passed"), ("call", "failed"), ("teardown", "failed")], "failed"),
         ([("setup", "skipped"), ("teardown", "passed")], "skipped"),
         ([("setup", "passed"), ("call", "skipped"), ("teardown", "failed")], "error"),
+        ([("setup", "passed"), ("call", "passed"), ("teardown", "skipped")], "passed"),
         ([("setup", "xfailed"), ("teardown", "passed")], "xfailed"),
         ([("setup", "passed"), ("call", "xfailed"), ("teardown", "passed")], "xfailed"),
         ([("setup", "passed"), ("call", "xpassed"), ("teardown", "passed")], "xpassed"),
@@ -62,12 +64,20 @@ def test_a_node_that_ran_twice_is_told_from_one_that_ran_once():
     assert fold_reports(once * 2) != fold_reports(once)
 
 
+def test_a_series_that_a_plugin_repeats_counts_once():
+    phases = [
+        ("setup", "passed"), ("call", "failed"), ("call", "rerun"), ("teardown", "passed"),
+        ("setup", "passed"), ("call", "passed"), ("teardown", "passed"),
+    ]  # fmt: skip
+    assert fold_reports([["m.py::t", *phase] for phase in phases]) == {"m.py::t": PASSED}
+
+
 def test_an_unknown_outcome_is_never_hidden_behind_a_known_one():
     assert worst(["failed", "exploded", "error"]) == "exploded"
     assert worst([]) == "not-run"
 
 
-def test_the_report_counts_each_entry_and_modules_skipped_as_a_whole():
+def test_the_report_counts_each_entry():
     document = {
         "schema_version": 1,
         "tests": [
@@ -75,18 +85,24 @@ def test_the_report_counts_each_entry_and_modules_skipped_as_a_whole():
             {"id": "a.py::t", "outcome": "failed"},
             {"id": "broken.py", "outcome": "error"},
         ],
+        "modules": [],
+    }
+    assert read_report(document) == {"a.py::t": Node("failed", 2), "broken.py": ERROR}
+
+
+def test_modules_that_broke_are_told_with_their_reason():
+    document = {
         "modules": [
-            {"path": "a.py", "outcome": "failed"},
-            {"path": "broken.py", "outcome": "failed"},
-            {"path": "whole.py", "outcome": "skipped"},
-            {"path": "nothing.py", "outcome": "empty"},
-        ],
+            {"path": "a.py", "status": "failed"},
+            {"path": "b.py", "status": "timed out"},
+            {"path": "c.py", "status": "crashed", "failure": {"message": "ended by SIGSEGV"}},
+            {"path": "d.py", "status": "empty"},
+        ]
     }
-    assert read_report(document) == {
-        "a.py::t": Node("failed", 2),
-        "broken.py": ERROR,
-        "whole.py": Node("skipped"),
-    }
+    assert broken_modules(document) == [
+        "module b.py ended as timed out",
+        "module c.py ended as crashed: ended by SIGSEGV",
+    ]
 
 
 def test_a_report_of_another_version_is_refused():

@@ -36,7 +36,7 @@ ASSERTIONS = os.path.join(_STANDARD_LIBRARY, "unittest", "case.py")
 #: Folders of this name hold other people's code, even inside of the project.
 FOREIGN_FOLDERS = ("site-packages", "dist-packages")
 
-#: No ``assert`` is searched further above the line that failed.
+#: No ``assert`` is searched further above the line that failed, nor its end further below.
 MAX_ASSERT_LINES = 20
 
 #: An ``assert`` is quoted up to this length.
@@ -88,7 +88,7 @@ class Caught:
         place = self._place(self._traceback)
         try:
             if self._bare_assert and self._traceback.stack:
-                message = f"{self._kind}: {_quote_assert(place or self._traceback.stack[-1])}"
+                message = f"{self._kind}: {_quote_assert(self._traceback.stack[-1])}"
             text = "".join(self._traceback.format())
         except Exception:
             text = self._plain_text()
@@ -163,22 +163,28 @@ def _where(traceback: TracebackException, place: FrameSummary | None, root: str)
         return filename, int(traceback.lineno or 0)
     if place is None and traceback.stack:
         place = traceback.stack[-1]
-    return (place.filename, place.lineno or 0) if place else ("", 0)
+    if place is None or place.filename.startswith(CALLERS):
+        return "", 0
+    return place.filename, place.lineno or 0
 
 
 def _quote_assert(frame: FrameSummary) -> str:
     """The source of the ``assert`` that raised in ``frame``, on one line.
 
-    An exception knows the lines of the condition alone; the statement may begin above them.
+    An exception knows at most the lines of the condition: the statement may begin above them, and
+    go on below until its brackets are closed.
     """
-    last = frame.lineno or 0
+    first = last = frame.lineno or 0
     if frame.end_lineno is not None and frame.end_lineno > last:
         last = frame.end_lineno
-    first = frame.lineno or 0
     for number in range(first, max(first - MAX_ASSERT_LINES, 0), -1):
         if linecache.getline(frame.filename, number).lstrip().startswith("assert"):
             first = number
             break
-    lines = (linecache.getline(frame.filename, number) for number in range(first, last + 1))
-    quote = " ".join(" ".join(lines).split()) or "assert"
+    quote = ""
+    for number in range(first, last + MAX_ASSERT_LINES):
+        if number > last and quote.count("(") <= quote.count(")"):
+            break
+        quote = " ".join(f"{quote} {linecache.getline(frame.filename, number)}".split())
+    quote = quote or "assert"
     return quote if len(quote) <= MAX_QUOTE_CHARS else f"{quote[:MAX_QUOTE_CHARS]} ..."

@@ -7,13 +7,14 @@ made anew for each test. unittest's own test cases run as unittest runs them, in
 
 import importlib
 import inspect
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 from iopio_async.model.action import Action
 from iopio_async.model.outcome import Failure, Outcome
-from iopio_async.worker.frameworks.failures import Caught, said
+from iopio_async.worker.frameworks.failures import said
 from iopio_async.worker.frameworks.functions_plan import (
     YIELD_TESTS,
     Collection,
@@ -52,6 +53,20 @@ def _run_module(session: Session, module: ModuleType) -> None:
         else:
             _run_test_case(session, group, module, shared)
     shared.tear_down(session)
+    _run_module_cleanups(session)
+
+
+def _run_module_cleanups(session: Session) -> None:
+    """Run what fixtures left to unittest to be cleaned up."""
+    unittest = sys.modules.get("unittest")
+    if unittest is None:
+        return
+    try:
+        unittest.doModuleCleanups()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        Ending(session, error, "teardown").blame_last(session)
 
 
 def _run_group(session: Session, group: Group, module: ModuleType, shared: "Shared") -> None:
@@ -65,8 +80,8 @@ def _run_group(session: Session, group: Group, module: ModuleType, shared: "Shar
         record = session.open(index)
         if test.problem is not None:
             file = str(getattr(module, "__file__", "") or "")
-            record.ended(Outcome.ERROR)
-            record.failures.append(Failure(test.problem, "", "collect", file, record.planned.line))
+            failure = Failure(test.problem, "", "collect", file, test.planned.line)
+            record.refused(Outcome.ERROR, failure)
         elif test.skipped is not None:
             record.ended(Outcome.SKIPPED, test.skipped)
         elif all(scope.set_up(session, record) for scope in scopes):
@@ -136,23 +151,27 @@ class Ending:
     """What an exception means for the tests that it hits."""
 
     def __init__(self, session: Session, error: BaseException, phase: str) -> None:
-        self.outcome = spared(error)
-        self.caught: Caught | None = None
-        self._reason = ""
+        self._spared = spared(error)
+        self._reason = said(error)
         self._phase = phase
-        if self.outcome is None:
-            failed = phase == "call" and not isinstance(error, UnrunnableError)
-            self.outcome = Outcome.FAILED if failed else Outcome.ERROR
-            self.caught = session.caught(error, phase)
-        else:
-            self._reason = said(error)
+        self._unrunnable = isinstance(error, UnrunnableError)
+        self._caught = session.caught(error, phase)
 
     def tell(self, record: Record) -> None:
         """Note it in a test's record. Once a test was called it is too late to be spared."""
-        if self.caught is not None and self.outcome is not None:
-            record.went_wrong(self.outcome, self.caught)
-        elif self.outcome is not None and self._phase != "teardown":
-            record.ended(self.outcome, self._reason)
+        if self._spared is not None:
+            if self._phase != "teardown":
+                record.ended(self._spared, self._reason)
+        elif self._unrunnable:
+            record.refused(Outcome.ERROR, Failure(self._reason, "", self._phase))
+        else:
+            failed = self._phase == "call"
+            record.went_wrong(Outcome.FAILED if failed else Outcome.ERROR, self._caught)
+
+    def blame_last(self, session: Session) -> None:
+        """Note it as what came after the last test."""
+        if self._spared is None:
+            session.blame_last(self._caught)
 
 
 class Shared:
@@ -178,8 +197,8 @@ class Shared:
         if not self._tried or self._ending is not None:
             return
         ending = self._run(session, self._tear_down, "teardown")
-        if ending is not None and ending.caught is not None:
-            session.blame_last(ending.caught)
+        if ending is not None:
+            ending.blame_last(session)
 
     def _run(self, session: Session, names: tuple[str, ...], phase: str) -> Ending | None:
         loop = Loop()

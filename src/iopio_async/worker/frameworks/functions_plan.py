@@ -10,12 +10,14 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from iopio_async.model.action import Action
-from iopio_async.worker.frameworks.loading import Selection
+from iopio_async.worker.frameworks.loading import Selection, line_of
 from iopio_async.worker.frameworks.session import Planned
-from iopio_async.worker.frameworks.unittest_plan import Found, line_of
+
+if TYPE_CHECKING:
+    from iopio_async.worker.frameworks.unittest_plan import Found
 
 FUNCTION_PREFIX = "test_"
 CLASS_PREFIX = "Test"
@@ -56,7 +58,7 @@ class Group:
     owner: type | None = None
     tests: dict[int, FunctionTest] = field(default_factory=dict)
     suite: Any = None
-    found: dict[int, Found] = field(default_factory=dict)
+    found: "dict[int, Found]" = field(default_factory=dict)
 
     @property
     def planned(self) -> dict[int, Planned]:

@@ -1,11 +1,13 @@
-"""Finds and imports the module that an action names, and picks the tests that it asks for."""
+"""Finds and imports the module that an action names, and tells which of its tests are asked for."""
 
 import importlib.util
+import inspect
 import os
 import sys
 from fnmatch import fnmatchcase
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 from iopio_async.model.action import Action
 
@@ -108,3 +110,12 @@ class Selection:
         """True where the keyword occurs in one of the test's names, or matches it as a glob."""
         pattern = self._pattern
         return not pattern or fnmatchcase(dotted, pattern) or fnmatchcase(test_id, pattern)
+
+
+def line_of(function: Any, file: str | None) -> int:
+    """The line of ``file`` that a function begins on, or 0 where it is none of that file's."""
+    try:
+        code = getattr(inspect.unwrap(function), "__code__", None)
+    except ValueError:
+        return 0
+    return int(code.co_firstlineno) if code is not None and code.co_filename == file else 0

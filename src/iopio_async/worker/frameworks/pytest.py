@@ -12,6 +12,7 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -46,25 +47,84 @@ NEUTRAL_OPTIONS: dict[str, Any] = {
 KNOWN_COLLECTORS = frozenset({"python", "doctest", "unittest", "main"})
 
 
+#: Waits for the point up to which a session may be shared; returns what is to be run from there.
+Born = Callable[[], tuple[Action, Recorder]]
+
+
 def run(action: Action, recorder: Recorder) -> int:
     """Run the action's module by pytest; return pytest's exit code."""
-    recorder.hello({"pytest": pytest.__version__, "python": sys.version.split()[0]})
-    telling = Telling(action, recorder)
-    code = int(pytest.main(list(action.arguments), plugins=[Narrowing(action), telling]))
-    recorder.end(code, stopped_early=telling.stopped_early)
-    return code
+    session = _Session(action)
+    session.telling.begin(action, recorder)
+    return session.run(lambda: (action, recorder))
+
+
+def run_from(template: Action, born: Born) -> int:
+    """Start a session like the template's, and go on with what ``born`` returns.
+
+    It is called when the configuration is read, the initial conftests are loaded and the session
+    is started, just before anything is collected.
+    """
+    return _Session(template).run(born)
+
+
+def preload(template: Action) -> None:
+    """Import the plugins that a session of the template's arguments would load."""
+    from iopio_async.worker.frameworks.pytest_plugins import import_plugins
+
+    import_plugins(template.arguments)
+
+
+class _Session:
+    """One call of pytest, with the plugins that confine it and tell of it."""
+
+    def __init__(self, template: Action) -> None:
+        self._template = template
+        self.narrowing = Narrowing(template)
+        self.telling = Telling()
+
+    def run(self, born: Born) -> int:
+        self._born = born
+        # The collector goes on resting, but the tests' side finds it enabled, and may disable it.
+        gc.set_threshold(0)
+        gc.enable()
+        plugins = [self, self.narrowing, self.telling]
+        code = int(pytest.main(list(self._template.arguments), plugins=plugins))
+        self.telling.end(code)
+        return code
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection(self, session: pytest.Session) -> Generator[None, Any, Any]:
+        """Wait here for what is to be collected."""
+        action, recorder = self._born()
+        self.narrowing.focus(session.config, action)
+        self.telling.begin(action, recorder)
+        return (yield)
 
 
 class Narrowing:
     """Confines a session to one module, or for the remainder to all but the known ones."""
 
-    def __init__(self, action: Action) -> None:
+    def __init__(self, template: Action) -> None:
+        self._action = template
+        self._target = ""
+        self._chain: frozenset[str] = frozenset()
+        self._known: frozenset[str] = frozenset()
+
+    def focus(self, config: pytest.Config, action: Action) -> None:
+        """Confine the session to what ``action`` names, with folders of its own."""
         self._action = action
         self._target = os.path.normpath(os.path.join(action.root, action.path))
         self._chain = frozenset({self._target, *_parents(self._target)})
-        self._known = {
+        self._known = frozenset(
             os.path.normpath(os.path.join(action.root, path)) for path in action.known_paths
-        }
+        )
+        private = Path(action.private_dir)
+        factory = getattr(config, "_tmp_path_factory", None)
+        if factory is not None:
+            factory._given_basetemp, factory._basetemp = private / "basetemp", None
+        cache = getattr(config, "cache", None)
+        if cache is not None:
+            cache._cachedir = private / "cache"
 
     @pytest.hookimpl(wrapper=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, Any, Any]:
@@ -74,7 +134,6 @@ class Narrowing:
                 setattr(config.option, option, value)
         if self._action.maxfail:
             config.option.maxfail = self._action.maxfail
-        config.option.basetemp = os.path.join(self._action.private_dir, "basetemp")
         return (yield)
 
     @pytest.hookimpl(tryfirst=True)
@@ -129,9 +188,12 @@ class Narrowing:
 class Telling:
     """Tells the recorder what the session does."""
 
-    def __init__(self, action: Action, recorder: Recorder) -> None:
-        self._action = action
-        self._recorder = recorder
+    def __init__(self) -> None:
+        self._action: Action
+        self._recorder: Recorder
+        self._begun = False
+        #: Warnings of the time before there was anybody to tell.
+        self._early: list[tuple[Any, str]] = []
         self._session: pytest.Session | None = None
         #: Collectors that failed or were skipped as a whole: they count as tests of their own.
         self._collected: list[Phases] = []
@@ -143,6 +205,24 @@ class Telling:
         self._open: dict[int, Phases] = {}
         self._done: set[int] = set()
         self._current: Phases | None = None
+        self._gc_threshold = gc.get_threshold()
+
+    def begin(self, action: Action, recorder: Recorder) -> None:
+        """From now on there is somebody to tell."""
+        if self._begun:
+            return
+        self._begun = True
+        self._action = action
+        self._recorder = recorder
+        recorder.hello({"pytest": pytest.__version__, "python": sys.version.split()[0]})
+        for warning_message, node_id in self._early:
+            self._warn(warning_message, node_id)
+        self._early.clear()
+
+    def end(self, exit_code: int) -> None:
+        """Pytest has ended."""
+        if self._begun:
+            self._recorder.end(exit_code, stopped_early=self.stopped_early)
 
     @property
     def stopped_early(self) -> bool:
@@ -159,10 +239,14 @@ class Telling:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Keep pytest itself out of the collector's sight, and let the collector run again."""
+        """Let the garbage collector run again, unless a conftest has settings of its own."""
         self._session = session
+        # Promotes all that was loaded to the oldest generation, at no cost. It must not stay
+        # frozen: what is frozen is not seen by gc.get_objects and gc.get_referrers.
         gc.freeze()
-        gc.enable()
+        gc.unfreeze()
+        if gc.get_threshold()[0] == 0:
+            gc.set_threshold(*self._gc_threshold)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Remember what could not be collected, or skipped itself as a whole."""
@@ -215,23 +299,33 @@ class Telling:
             self._finish(phases)
 
     def pytest_warning_recorded(self, warning_message: Any, nodeid: str) -> None:
-        """Pass a warning on."""
+        """Pass a warning on, or keep it until there is somebody to tell."""
+        if self._begun:
+            self._warn(warning_message, str(nodeid))
+        else:
+            self._early.append((warning_message, str(nodeid)))
+
+    def _warn(self, warning_message: Any, node_id: str) -> None:
         self._recorder.warned(
             str(warning_message.message),
             warning_message.category.__name__,
-            test=str(nodeid),
+            test=node_id,
             path=str(warning_message.filename),
             line=int(warning_message.lineno),
         )
 
     def pytest_internalerror(self, excrepr: Any) -> None:
         """The session is lost: say why."""
+        if not self._begun:
+            return
         text = str(excrepr)
         last = text.rstrip().rpartition("\n")[2]
         self._recorder.note(Failure(f"internal error of pytest: {last}", text, "session"))
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """A test or a hook ended the session, other than by a failure limit."""
+        if not self._begun:
+            return
         reason = f"the session was ended by {excinfo.typename}: {excinfo.value}"
         self._recorder.note(Failure(reason, str(excinfo.getrepr(style="short")), "session"))
 

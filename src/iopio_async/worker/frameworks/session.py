@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import NamedTuple
 
+import msgspec
+
 from iopio_async.model.action import Action, Limits
 from iopio_async.model.outcome import BAD_OUTCOMES, Failure, Outcome, Section, SubTest
 from iopio_async.worker.frameworks.capture import Capture, Warnings
@@ -54,7 +56,8 @@ class Record:
     sections: list[Section] = field(default_factory=list)
     subtests: list[SubTest] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
-    _caught: list[tuple[str, Outcome, Caught]] = field(default_factory=list)
+    #: What was caught, each with the place of its sub-test, if it was one.
+    _caught: list[tuple[Caught, int | None]] = field(default_factory=list)
     _passed_subtests: int = 0
     _spent_chars: int = 0
     _left_out: int = 0
@@ -77,7 +80,16 @@ class Record:
             return
         # A first guess: the text itself is rendered when the test is over.
         self._spent_chars += 1000
-        self._caught.append((subtest, outcome, caught))
+        place = None
+        if subtest:
+            place = len(self.subtests)
+            self.subtests.append(SubTest(subtest, outcome))
+        self._caught.append((caught, place))
+
+    def refused(self, outcome: Outcome, failure: Failure) -> None:
+        """The test's outcome is bad without anything having been raised."""
+        self.ended(outcome)
+        self.failures.append(failure)
 
     def subtest(self, description: str, outcome: Outcome) -> None:
         """A sub-test ended well."""
@@ -90,17 +102,19 @@ class Record:
     def render(self, limits: Limits) -> None:
         """Turn what was caught into failures."""
         spent = sum(len(failure.text) for failure in self.failures)
-        for subtest, outcome, caught in self._caught:
+        for caught, place in self._caught:
             if spent > FAILURES_CHARS:
                 self._left_out += 1
                 continue
             failure = caught.failure()
             spent += min(len(failure.text), limits.failure_chars)
-            spent += min(len(failure.message), limits.property_chars) + len(subtest)
-            if subtest:
-                self.subtests.append(SubTest(subtest, outcome, failure))
-                message = f"{subtest}: {failure.message}"
-                failure = Failure(message, failure.text, "subtest", failure.path, failure.line)
+            spent += min(len(failure.message), limits.property_chars)
+            if place is not None:
+                name, outcome = self.subtests[place].description, self.subtests[place].outcome
+                self.subtests[place] = SubTest(name, outcome, failure)
+                failure = msgspec.structs.replace(
+                    failure, message=f"{name}: {failure.message}", phase="subtest"
+                )
             self.failures.append(failure)
         self._caught.clear()
         if self._left_out:
@@ -166,8 +180,7 @@ class Session:
             record.call_s = now_s - record.begun_s
             record.sections = self.capture.stop()
         if record.outcome is None:
-            record.outcome = Outcome.ERROR
-            record.failures.append(Failure("the test ended without an outcome"))
+            record.refused(Outcome.ERROR, Failure("the test ended without an outcome"))
         record.render(self._recorder.limits)
         self._bad += record.bad
         self._finished[record.index] = True

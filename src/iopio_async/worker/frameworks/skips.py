@@ -10,7 +10,8 @@ from iopio_async.worker.frameworks.failures import said
 #: (module, class) of an exception or of one of its bases → outcome. ``""`` is any module.
 OUTCOMES = {
     ("unittest.case", "SkipTest"): Outcome.SKIPPED,
-    ("_pytest.outcomes", "Skipped"): Outcome.SKIPPED,
+    # pytest's own claims to be built in.
+    ("builtins", "Skipped"): Outcome.SKIPPED,
     ("_pytest.outcomes", "XFailed"): Outcome.XFAILED,
     ("", "SkipTestException"): Outcome.SKIPPED,
 }

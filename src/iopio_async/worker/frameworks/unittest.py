@@ -175,8 +175,7 @@ class Result(unittest.TestResult):
         super().addUnexpectedSuccess(test)
         record = self._record_of(test)
         if record is not None:
-            record.ended(Outcome.FAILED)
-            record.failures.append(Failure("unexpected success"))
+            record.refused(Outcome.FAILED, Failure("unexpected success"))
 
     def addSubTest(self, test: Any, subtest: Any, err: ExceptionInfo | None) -> None:
         """A sub-test is over; without ``err`` it passed."""

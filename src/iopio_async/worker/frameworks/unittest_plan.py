@@ -1,13 +1,12 @@
 """unittest's suites → a plan: what tests there are, what they are called, which are asked for."""
 
-import inspect
 import unittest
 from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from iopio_async.model.action import Action
-from iopio_async.worker.frameworks.loading import Selection
+from iopio_async.worker.frameworks.loading import Selection, line_of
 from iopio_async.worker.frameworks.session import Planned
 
 
@@ -104,12 +103,3 @@ def _is_suite(test: Any) -> bool:
 def class_name(kind: type) -> str:
     """The name under which unittest speaks of a class."""
     return f"{kind.__module__}.{kind.__qualname__}"
-
-
-def line_of(function: Any, file: str | None) -> int:
-    """The line of ``file`` that a function begins on, or 0 where it is none of that file's."""
-    try:
-        code = getattr(inspect.unwrap(function), "__code__", None)
-    except ValueError:
-        return 0
-    return int(code.co_firstlineno) if code is not None and code.co_filename == file else 0

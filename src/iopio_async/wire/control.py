@@ -1,0 +1,72 @@
+"""What orchestrator and fork server say to each other: one datagram a message.
+
+``Ready``, then any number of ``Fork`` → ``Forked`` … ``Ended``. A ``Fork`` carries, beside its
+bytes, the descriptors of the child's result stream, standard output and standard error.
+"""
+
+import msgspec
+
+from iopio_async.errors import ProtocolError
+
+
+class Control(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """Base of the closed unions below."""
+
+
+class Ready(Control, frozen=True, tag=0):
+    """The server is warm and waits. ``doubts`` say why its children had better be started cold."""
+
+    doubts: tuple[str, ...] = ()
+
+
+class Fork(Control, frozen=True, tag=1):
+    """Fork a child for the action in the file, with these environment variables on top."""
+
+    number: int
+    action_file: str
+    environment: dict[str, str]
+
+
+class Forked(Control, frozen=True, tag=2):
+    """Said by the child itself, once it leads a session of its own."""
+
+    number: int
+    pid: int
+
+
+class Ended(Control, frozen=True, tag=3):
+    """A child is gone: its wait status and what it used. Times in seconds."""
+
+    number: int
+    status: int
+    cpu_s: float
+    peak_rss_bytes: int
+
+
+class Unprepared(Control, frozen=True, tag=4):
+    """The framework ended before it came to the point where children are forked."""
+
+    exit_code: int
+
+
+AnyControl = Ready | Fork | Forked | Ended | Unprepared
+
+#: No message is longer.
+MAX_CONTROL_BYTES = 128 * 1024
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[AnyControl] = msgspec.msgpack.Decoder(AnyControl)
+
+encode_control = _encoder.encode
+
+
+def decode_control(data: bytes) -> AnyControl:
+    """The message in a datagram.
+
+    Raises:
+        ProtocolError: it holds none.
+    """
+    try:
+        return _decoder.decode(data)
+    except msgspec.DecodeError as error:
+        raise ProtocolError(f"a datagram of {len(data)} bytes holds no message") from error

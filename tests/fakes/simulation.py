@@ -1,0 +1,221 @@
+"""Drives the real scheduler through simulated time, and checks every step against the promises.
+
+:class:`CheckedScheduler` takes the same stimuli as the scheduler that it wraps. It keeps books of
+its own, as simple as can be (it looks at every pair of modules), and verifies each instruction.
+:func:`simulate` is a tiny event-driven simulation on top: modules that take a time and end in a way.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from iopio_async.model.module import Claim, Mode, TestModule
+from iopio_async.model.outcome import RETRIED_STATUSES, CancelReason, ModuleStatus
+from iopio_async.planning.scheduler import OVERTAKES, Finish, Instruction, Scheduler, Start
+
+HEALED = {ModuleStatus.PASSED, ModuleStatus.LEAKED}
+
+
+def conflict(some: Sequence[Claim], others: Sequence[Claim]) -> bool:
+    """Two modules with these claims must not run at the same time."""
+    return any(
+        one.resource == other.resource and Mode.EXCLUSIVE in (one.mode, other.mode)
+        for one in some
+        for other in others
+    )
+
+
+@dataclass
+class _Book:
+    """What is known of one module."""
+
+    module: TestModule
+    rank: int
+    retries: int
+    selectors: tuple[str, ...]
+    status: ModuleStatus = ModuleStatus.NOT_RUN
+    attempts: int = 0
+    slot: int | None = None
+    #: The number of all starts when it began to wait; ``None`` while it does not.
+    waiting_since: int | None = None
+    overtaken: int = 0
+    final: ModuleStatus | None = None
+
+
+class CheckedScheduler:
+    """A scheduler whose every instruction is verified; an ``AssertionError`` where one is wrong."""
+
+    def __init__(self, capacity: int, overtakes: int = OVERTAKES) -> None:
+        self.scheduler = Scheduler(capacity, overtakes)
+        self.capacity = capacity
+        self.overtakes = overtakes
+        self.books: dict[str, _Book] = {}
+        self.finals: Counter[str] = Counter()
+        self.started: list[str] = []
+        self._due: dict[str, ModuleStatus] = {}
+
+    # -- stimuli -------------------------------------------------------------------------------
+
+    def add(self, module: TestModule, *, retries: int = 0) -> None:
+        book = _Book(module, len(self.books), retries, module.selectors)
+        self.scheduler.add(module, retries=retries)
+        self.books[module.path] = book
+        if self.scheduler.cancelled is None:
+            book.waiting_since = len(self.started)
+        else:
+            self._due[module.path] = ModuleStatus.NOT_RUN
+
+    def ended(self, path: str, status: ModuleStatus, retry: Sequence[str] | None = None) -> None:
+        self.scheduler.ended(path, status, retry)
+        book = self.books[path]
+        book.slot, book.status = None, status
+        again = book.attempts <= book.retries and self.scheduler.cancelled is None
+        if again and retry is not None and status in RETRIED_STATUSES:
+            book.selectors = tuple(retry) or book.selectors
+            book.waiting_since, book.overtaken = len(self.started), 0
+        elif book.attempts > 1 and status in HEALED:
+            self._due[path] = ModuleStatus.FLAKY
+        else:
+            self._due[path] = status
+
+    def cancel(self, reason: CancelReason = CancelReason.INTERRUPT) -> None:
+        self.scheduler.cancel(reason)
+        for book in self.waiting():
+            book.waiting_since = None
+            self._due[book.module.path] = book.status
+
+    def decide(self) -> list[Instruction]:
+        instructions = self.scheduler.decide()
+        for instruction in instructions:
+            match instruction:
+                case Start():
+                    self._check_start(instruction)
+                case Finish():
+                    self._check_finish(instruction)
+        assert not self._due, f"no final word was given on {self._due}"
+        assert self.scheduler.running == {book.module.path for book in self.running()}
+        self._check_idle_slots()
+        return instructions
+
+    # -- promises ------------------------------------------------------------------------------
+
+    def waiting(self) -> list[_Book]:
+        return [book for book in self.books.values() if book.waiting_since is not None]
+
+    def running(self) -> list[_Book]:
+        return [book for book in self.books.values() if book.slot is not None]
+
+    def verify(self) -> None:
+        """Call when all is over: every module has exactly one final word."""
+        assert self.finals == Counter(dict.fromkeys(self.books, 1))
+        assert self.scheduler.idle
+        assert not self.running()
+        assert not self.waiting()
+
+    def _check_start(self, start: Start) -> None:
+        book = self.books[start.path]
+        assert self.scheduler.cancelled is None, f"{start.path} started after the cancellation"
+        assert book.waiting_since is not None, f"{start.path} started though it did not wait"
+        running = self.running()
+        assert len(running) < self.capacity
+        assert start.slot in set(range(self.capacity)) - {other.slot for other in running}
+        assert start.attempt == book.attempts + 1 <= book.retries + 1
+        assert start.selectors == book.selectors
+        assert not self._blocking(book), f"{start.path} started beside {self._blocking(book)}"
+        for other in self.waiting():
+            if other.rank >= book.rank:
+                continue
+            assert not self._could_start(other), f"{start.path} went before {other.module.path}"
+            if conflict(book.module.claims, other.module.claims):
+                other.overtaken += 1
+                assert other.overtaken <= self.overtakes, f"{other.module.path} starves"
+        book.attempts += 1
+        book.slot = start.slot
+        book.waiting_since = None
+        self.started.append(start.path)
+
+    def _check_finish(self, finish: Finish) -> None:
+        book = self.books[finish.path]
+        self.finals[finish.path] += 1
+        assert self.finals[finish.path] == 1, f"{finish.path} finished twice"
+        assert finish.status is self._due.pop(finish.path)
+        assert finish.attempts == book.attempts
+        assert book.slot is None
+        assert book.waiting_since is None
+        book.final = finish.status
+
+    def _check_idle_slots(self) -> None:
+        if len(self.running()) == self.capacity:
+            return
+        idlers = [book.module.path for book in self.waiting() if self._could_start(book)]
+        assert not idlers, f"a slot is idle, yet {idlers} wait"
+
+    def _blocking(self, book: _Book) -> list[str]:
+        return [
+            other.module.path
+            for other in self.running()
+            if conflict(book.module.claims, other.module.claims)
+        ]
+
+    def _could_start(self, book: _Book) -> bool:
+        """True where neither a running module nor one that may be aged is in the way."""
+        return not self._blocking(book) and not any(
+            other.rank < book.rank
+            and other.waiting_since is not None
+            and len(self.started) - other.waiting_since >= self.overtakes
+            and conflict(book.module.claims, other.module.claims)
+            for other in self.waiting()
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """A module with what is going to happen to it: each attempt's status, and when it joins."""
+
+    module: TestModule
+    duration: int = 1
+    statuses: tuple[ModuleStatus, ...] = (ModuleStatus.PASSED,)
+    retries: int = 0
+    joins_at: int = 0
+
+
+@dataclass(order=True)
+class _Due:
+    at: int
+    serial: int
+    path: str = field(compare=False)
+    status: ModuleStatus = field(compare=False)
+
+
+def simulate(
+    jobs: Sequence[Job], capacity: int, *, overtakes: int = OVERTAKES, cancel_at: int | None = None
+) -> CheckedScheduler:
+    """Run the jobs to their end; a scheduler that gets stuck is found out as well."""
+    checked = CheckedScheduler(capacity, overtakes)
+    by_path = {job.module.path: job for job in jobs}
+    joining = sorted(jobs, key=lambda job: job.joins_at)
+    due: list[_Due] = []
+    serial = now = 0
+    while True:
+        while joining and joining[0].joins_at <= now:
+            job = joining.pop(0)
+            checked.add(job.module, retries=job.retries)
+        if cancel_at is not None and cancel_at <= now:
+            checked.cancel()
+        while due and due[0].at <= now:
+            ended = heapq.heappop(due)
+            checked.ended(ended.path, ended.status, ())
+        for instruction in checked.decide():
+            if isinstance(instruction, Start):
+                job = by_path[instruction.path]
+                status = job.statuses[min(instruction.attempt, len(job.statuses)) - 1]
+                serial += 1
+                heapq.heappush(due, _Due(now + job.duration, serial, instruction.path, status))
+        nexts = [due[0].at] if due else []
+        nexts += [joining[0].joins_at] if joining else []
+        if not nexts:
+            break
+        now = max(min(nexts), now)
+    checked.verify()
+    return checked

@@ -1,0 +1,1 @@
+"""A package of checks, without any test framework."""

@@ -1,0 +1,3 @@
+"""Wants a module that is not there."""
+
+from .support import no_such_name  # noqa: F401

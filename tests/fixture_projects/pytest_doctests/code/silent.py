@@ -1,0 +1,2 @@
+def nothing_to_see():
+    """No prompt here."""

@@ -1,0 +1,4 @@
+def pytest_ignore_collect(collection_path, config):
+    if collection_path.name == "test_by_hook.py":
+        return True
+    return None

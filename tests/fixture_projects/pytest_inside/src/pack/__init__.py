@@ -1,0 +1,1 @@
+from pack.core import answer

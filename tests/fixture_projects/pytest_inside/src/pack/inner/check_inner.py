@@ -1,0 +1,3 @@
+class CheckInner:
+    def check_expected(self, expected):
+        assert expected == 42

@@ -1,0 +1,7 @@
+import pytest
+
+pytest.importorskip("no_such_module_anywhere")
+
+
+def test_never():
+    raise AssertionError("never called")

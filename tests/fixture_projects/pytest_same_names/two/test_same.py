@@ -1,0 +1,2 @@
+def test_name():
+    assert __name__.endswith("two.test_same")

@@ -1,0 +1,10 @@
+def test_passes():
+    pass
+
+
+def test_fails():
+    raise AssertionError("as ever")
+
+
+def test_passes_too():
+    pass

@@ -1,0 +1,7 @@
+"""No test in here."""
+
+import unittest
+
+
+class Helper(unittest.TestCase):
+    pass

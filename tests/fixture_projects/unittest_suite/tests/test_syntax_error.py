@@ -1,0 +1,5 @@
+"""A module that can not be parsed."""
+
+
+def test_broken(:
+    pass
