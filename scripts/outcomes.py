@@ -203,13 +203,14 @@ def judge(
             unexplained += group
             continue
         extra = Counter(d.got for d in group if d.expected == ABSENT)
-        new = [i for i in record if function_of(i) == function and i not in plain]
-        shifting = bool(extra) and extra == tally(record, new)
+        new = tally(record, (i for i in record if function_of(i) == function and i not in plain))
         for difference in group:
-            moved = ABSENT in (difference.expected, difference.got)
             same = record.get(difference.node_id, ABSENT) == difference.got
-            if shifting and moved and (difference.expected == ABSENT or same):
+            vanished = difference.got == ABSENT
+            if same and not (vanished and new):
+                isolation.append(difference)
+            elif new and extra == new and (same or difference.expected == ABSENT):
                 unstable.append(difference)
             else:
-                (isolation if same else unexplained).append(difference)
+                unexplained.append(difference)
     return Verdict(tuple(isolation), tuple(unstable), tuple(unexplained))

@@ -163,9 +163,9 @@ def compare_once(plain: Plain, workers: int, repetition: int, options: argparse.
     verdict = judge(comparison.differences, first, {m: plain.run_alone(m) for m in modules})
     unstable = {*comparison.unstable, *(each.node_id for each in verdict.unstable)}
     faults = [
-        *map(str, verdict.unexplained),
-        *broken_modules(report),
         *faults_of(finished, iopio),
+        *broken_modules(report),
+        *map(str, verdict.unexplained),
     ]
     return Row(
         target.name,

@@ -1,5 +1,6 @@
 """Gives the torture tests their projects, with the control run that all others are compared to."""
 
+import contextlib
 import ctypes
 import importlib.util
 import sys
@@ -60,10 +61,16 @@ def project(tmp_path: Path, control: Mapping[str, str], harness: Any) -> Any:
 
 
 @pytest.fixture
-def gate(tmp_path: Path, harness: Any) -> Iterator[Any]:
-    gate = harness.Gate(tmp_path / "gate")
-    yield gate
-    gate.close()
+def gates(tmp_path: Path, harness: Any) -> Iterator[Any]:
+    """Makes gates by their names."""
+    with contextlib.ExitStack() as stack:
+
+        def make(name: str) -> Any:
+            gate = harness.Gate(tmp_path / name)
+            stack.callback(gate.close)
+            return gate
+
+        yield make
 
 
 @pytest.fixture

@@ -94,12 +94,16 @@ DEATHS = (
 )
 
 
-@pytest.fixture(scope="module")
-def deaths(tmp_path_factory, control, harness):
+#: Each of these is another way into a process, and out of it.
+START_METHODS = ("spawn", "forkserver")
+
+
+@pytest.fixture(scope="module", params=START_METHODS)
+def deaths(request, tmp_path_factory, control, harness):
     project = harness.Project(tmp_path_factory.mktemp("deaths"), control)
     for case in DEATHS:
         project.write(f"test_{case.id}.py", case.source)
-    return project.run(code=1, again=True)
+    return project.run(f"--start-method={request.param}", code=1, again=True)
 
 
 @pytest.mark.parametrize("case", DEATHS, ids=[case.id for case in DEATHS])
@@ -115,6 +119,19 @@ def test_crash_keeps_the_stack(deaths):
     module = deaths.module("test_01_segv.py")
     assert "Segmentation fault" in module.stderr
     assert "in test_it" in module.stderr
+
+
+def test_dies_without_pytest(project):
+    cases = [case for case in DEATHS if case.tests == LOST and "pytest" not in case.source]
+    for case in cases:
+        project.write(f"test_{case.id}.py", case.source)
+    files = [f"test_{case.id}.py" for case in cases]
+    outcome = project.run("--framework=functions", *files, code=1, control=False)
+    for case in cases:
+        module = outcome.module(f"test_{case.id}.py")
+        assert module.verdict == (case.status, case.tests)
+        assert case.message in module.message
+        assert module.in_flight.endswith("::test_it")
 
 
 #: Cases 5 to 9: every one has to be ended from outside.
@@ -187,8 +204,8 @@ def test_after(): pass
 HANG_TIMEOUT_S = 3.0
 
 
-@pytest.fixture(scope="module")
-def hangs(tmp_path_factory, control, harness):
+@pytest.fixture(scope="module", params=START_METHODS)
+def hangs(request, tmp_path_factory, control, harness):
     project = harness.Project(tmp_path_factory.mktemp("hangs"), control)
     for case in HANGS:
         project.write(f"test_{case.id}.py", case.source)
@@ -197,18 +214,24 @@ def hangs(tmp_path_factory, control, harness):
         "pyproject.toml",
         f'[[tool.iopio.overrides]]\npaths = ["test_0*.py"]\ntimeout = "{HANG_TIMEOUT_S} s"\n',
     )
-    return project.run(f"--workers={len(HANGS)}", timeout_s=2 * HANG_TIMEOUT_S, code=1)
+    return project.run(
+        f"--start-method={request.param}",
+        f"--workers={len(HANGS)}",
+        timeout_s=2 * HANG_TIMEOUT_S,
+        code=1,
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("case", HANGS, ids=[case.id for case in HANGS])
-def test_hangs(deaths, hangs, case):
+def test_hangs(hangs, case):
     module = hangs.module(f"test_{case.id}.py")
     assert module.status == case.status
     assert case.message in module.message
     assert module.tests == case.tests
     assert module.in_flight.partition("::")[2] == case.in_flight
-    assert "in test_it" in module.stacks
+    # Who is stopped can't tell where it is, and must not go on in order to.
+    assert "in test_it" in module.stacks or case.id == "09_stops_itself"
     assert module.attempt["duration_s"] >= HANG_TIMEOUT_S
 
 
@@ -269,30 +292,172 @@ if os.fork() == 0:
 }
 
 
+@pytest.fixture(scope="module", params=START_METHODS)
+def leftovers(request, tmp_path_factory, control, harness):
+    project = harness.Project(tmp_path_factory.mktemp("leftovers"), control)
+    for name, body in LEFTOVERS.items():
+        project.write(f"test_{name}.py", between(body, HEAD))
+    method = f"--start-method={request.param}"
+    return project.run(method, "--workers=1", "--", "-s", code=0, again=True)
+
+
 @pytest.mark.parametrize("name", LEFTOVERS)
-def test_what_is_left_behind_is_ended(project, harness, name):
-    project.write("test_it.py", between(LEFTOVERS[name], HEAD))
-    outcome = project.run("--workers=1", "--", "-s", code=0, again=True)
-    module = outcome.module("test_it.py")
+def test_what_is_left_behind_is_ended(leftovers, harness, name):
+    module = leftovers.module(f"test_{name}.py")
     assert module.tests == ALL_PASSED
     assert module.status == "leaked"
     assert "left behind" in module.message
-    started = outcome.of("attempt_started", module="test_it.py")[0]
+    started = leftovers.of("attempt_started", module=module.path)[0]
     ended_s = started["at_s"] + module.attempt["duration_s"]
     assert module.attempt["at_s"] - ended_s <= 0.5 + harness.NOISE_S / 10
 
 
-def test_17_a_hidden_process_is_blamed_on_nobody_else(project, gate, meeting):
+def test_17_a_hidden_process_is_blamed_on_nobody_else(project, gates):
     hide = LEFTOVERS["17_hides_its_origin"]
-    project.write("test_hides.py", between(f"{gate.wait}\n{hide}", HEAD))
-    project.write("test_other.py", f"def test_it():\n    {gate.wait}\n")
-    with project.start("test_hides.py", "test_other.py") as live:
+    first, second = gates("first"), gates("second")
+    project.write("test_hides.py", between(f"{first.wait}\n{hide}", HEAD))
+    project.write("test_other.py", between(second.wait))
+    with project.start("test_hides.py", "test_other.py", "--", "-s") as live:
         live.until("test_started", id="test_hides.py::test_it")
         live.until("test_started", id="test_other.py::test_it")
-        gate.open()
-        first = live.until("module_finished")["module"]
-        gate.open()
+        first.open()
+        live.until("module_finished", module="test_hides.py")
+        second.open()
         outcome = live.rest()
     project.check(outcome, control=False, code=0)
-    assert outcome.module("test_other.py").status == "passed"
-    assert first in {"test_hides.py", "test_other.py"}
+    assert outcome.module("test_other.py").verdict == ("passed", ALL_PASSED)
+    assert outcome.module("test_hides.py").tests == ALL_PASSED
+
+
+def test_18_a_forked_child_that_runs_on_is_not_heard(project):
+    project.write(
+        "test_it.py",
+        """\
+import os
+parent, children = os.getpid(), []
+def test_before(): pass
+def test_it():
+    pid = os.fork()
+    if pid:
+        children.append(pid)
+def test_after():
+    assert os.getpid() == parent
+def test_last():
+    for child in children:
+        os.waitpid(child, 0)
+""",
+    )
+    module = project.run(code=0, again=True).module("test_it.py")
+    assert module.status == "passed"
+    assert [event["outcome"] for event in module.finished] == ["passed"] * 4
+
+
+#: Case 20: what a test can do to its process, and how another one would see it.
+CHANGES = """\
+import locale, os, resource, signal, sys
+def test_it(tmp_path):
+    os.chdir(tmp_path)
+    os.umask(0o777)
+    os.nice(3)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1, signal.SIGTERM, signal.SIGINT})
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    locale.setlocale(locale.LC_ALL, "C")
+    os.environ.clear()
+    os.environ["CHANGED"] = "1"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (99, 99))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
+    sys.path[:] = []
+    sys.setrecursionlimit(100)
+"""
+
+LOOKS = """\
+import locale, os, resource, signal, sys
+def test_it(record_property):
+    mask = os.umask(0)
+    os.umask(mask)
+    # Whatever is another one for each module by design.
+    own = {"TMPDIR", "IOPIO_RUN_ID", "IOPIO_SLOT", "IOPIO_ATTEMPT_ID"}
+    record_property("state", repr((
+        os.getcwd(), mask, os.nice(0), sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+        [str(signal.getsignal(number)) for number in signal.valid_signals()],
+        locale.setlocale(locale.LC_ALL),
+        sorted(item for item in os.environ.items() if item[0] not in own),
+        [resource.getrlimit(number) for number in range(16)], sys.path, sys.getrecursionlimit(),
+    )))
+"""
+
+
+@pytest.mark.parametrize("method", START_METHODS)
+def test_20_the_next_module_is_pristine(project, method):
+    project.write("test_changes.py", CHANGES)
+    project.write("test_looks.py", LOOKS)
+    common = (f"--start-method={method}", "--workers=1")
+    alone = project.run(*common, "test_looks.py", code=0, control=False)
+    after = project.run(*common, "test_changes.py", "test_looks.py", code=0, control=False)
+    assert [event["module"] for event in after.of("attempt_started")] == [
+        "test_changes.py",
+        "test_looks.py",
+    ]
+    states = [
+        outcome.module("test_looks.py").test("test_it")["properties"] for outcome in (alone, after)
+    ]
+    assert states[0] == states[1]
+
+
+def test_22_the_report_arrives_though_descriptors_are_exhausted(project):
+    project.write(
+        "test_it.py",
+        between(
+            """\
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (128, hard))
+with pytest.raises(OSError, match="Too many open files"):
+    while True:
+        held.append(os.open(os.devnull, os.O_RDONLY))""",
+            "import os, pytest, resource\nheld = []",
+        )
+        + "def test_fails():\n    assert not held\n",
+    )
+    module = project.run(code=1, again=True).module("test_it.py")
+    assert module.status == "failed"
+    assert module.tests == ALL_PASSED | {"test_fails": "failed"}
+    assert "assert not [" in module.test("test_fails")["failures"][0]["text"]
+
+
+#: Gives the command a temporary directory of one megabyte, which nobody else sees.
+SMALL_TEMPORARY = """\
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+def checked(result):
+    if result:
+        sys.exit(77)
+checked(libc.unshare(0x20000))
+checked(libc.mount(b"none", b"/", None, 0x44000, None))
+checked(libc.mount(b"none", os.environb[b"TMPDIR"], b"tmpfs", 0, b"size=1m"))
+"""
+
+
+def test_23_a_full_temporary_directory_stays_with_its_module(project, harness):
+    with harness.Live(project, ["-c", ""], preparation=SMALL_TEMPORARY, program=()) as probe:
+        if probe.rest().code == 77:
+            pytest.skip("this user may not mount a file system")
+    project.write(
+        "test_it.py",
+        between(
+            """\
+with pytest.raises(OSError, match="No space left"):
+    with open(os.path.join(tempfile.gettempdir(), "all"), "wb", 0) as file:
+        while file.write(bytes(4096)):
+            pass""",
+            "import os, pytest, tempfile",
+        )
+        + "def test_needs_room(tmp_path):\n    (tmp_path / 'file').write_bytes(bytes(8192))\n",
+    )
+    outcome = project.run(
+        "--workers=1", "test_it.py", harness.CONTROL, code=1, preparation=SMALL_TEMPORARY
+    )
+    module = outcome.module("test_it.py")
+    assert module.status == "failed"
+    assert module.tests.items() >= ALL_PASSED.items()
+    assert module.tests["test_needs_room"] in {"failed", "error"}

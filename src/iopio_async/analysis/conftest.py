@@ -60,9 +60,13 @@ def read_conftest(source: bytes) -> ConftestFacts:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(source)
+        return _facts_in(tree)
     except (SyntaxError, ValueError, LookupError, RecursionError, MemoryError):
         # pytest will report it for every module below; there is nothing to select by.
         return NOTHING_TOLD
+
+
+def _facts_in(tree: ast.Module) -> ConftestFacts:
     ignore, ignore_glob = (_list_in(tree, name) for name in _LISTS)
     return ConftestFacts(
         ignore=ignore,

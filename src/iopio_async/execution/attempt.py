@@ -5,8 +5,8 @@ own, and a private directory. The consumer of :meth:`ProcessAttempt.messages` re
 itself, so a slow consumer slows the tests down rather than filling memory. Beside it stand small
 tasks that drain the outputs, watch the clock, and wait for the end.
 
-Ending: SIGCONT, then the stacks where the time was up, SIGTERM (SIGINT on an interrupt, so that
-fixtures are torn down), the grace period, SIGKILL of the group and of all descendants that left it.
+Ending: the stacks where the time was up, SIGTERM (SIGINT on an interrupt, so that fixtures are torn
+down), the grace period, SIGKILL of the group and of all descendants that left it.
 """
 
 import contextlib
@@ -161,8 +161,14 @@ class ProcessAttempt:
             if batch:
                 yield batch
         await self._done.wait()
-        if self._splitter.pending_bytes and not self._protocol_error:
+        if self._splitter.pending_bytes and not self._protocol_error and self._left_by_itself:
             self._protocol_error = "the worker's stream was cut in the middle of a message"
+
+    @property
+    def _left_by_itself(self) -> bool:
+        """Nobody ended it: whoever is killed may be in the middle of a message."""
+        ended = self._ended
+        return ended is not None and ended.exit_status.ok and not self._stop_wanted.is_set()
 
     def distrust(self, error: ProtocolError) -> None:
         """Give up on the attempt: its stream is not what a worker writes."""
@@ -215,8 +221,11 @@ class ProcessAttempt:
                 f"processes of group {self.pid}" if members else "its output, held open"
             )
         supervise.signal_group(self.pid, signal.SIGKILL)
-        for pid in strays:
-            supervise.kill_and_reap(pid)
+        # What was below a process that is killed here is orphaned, and found, only then.
+        while strays:
+            for pid in strays:
+                supervise.kill_and_reap(pid)
+            strays = strays_of(self)
         supervise.reap_group(self.pid)
         with anyio.move_on_after(self._settings.leak_timeout_s):
             await self._drained.wait()
@@ -249,8 +258,10 @@ class ProcessAttempt:
 
     async def _take_stacks(self) -> None:
         """Ask for all threads' stacks; a process that can't answer has none."""
+        if supervise.is_stopped(self.pid):
+            # To answer it would have to go on, and its tests with it, though their time is up.
+            return
         file = os.path.join(self.directory, STACKS_FILE)
-        supervise.signal_group(self.pid, signal.SIGCONT)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.kill(self.pid, STACKS_SIGNAL)
         size = -1

@@ -27,8 +27,11 @@ from iopio_async.execution.ports import Placement
 from iopio_async.model.action import Action
 from iopio_async.wire.codec import encode_action
 
-#: Errors of process creation that may pass: too many processes, descriptors, too little memory.
-PASSING_ERRORS = frozenset({errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+#: Errors of process creation that may pass: too many processes, descriptors, too little memory, or
+#: no room in the temporary directory while a module that filled it is being tidied away.
+PASSING_ERRORS = frozenset(
+    {errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT}
+)
 
 #: Waits between attempts to create a process after such an error.
 LAUNCH_DELAYS_S = (0.05, 0.2, 0.5, 1.0, 2.0)
@@ -59,6 +62,8 @@ class ProcessExecutor(abc.ABC):
         #: Processes that stand beside the attempts: the guard, fork servers.
         self.helpers: set[int] = set()
         self._running: set[ProcessAttempt] = set()
+        #: Several attempts have run at once since the last time that none did.
+        self._overlapped = False
         self._count = 0
         self.tasks: anyio.abc.TaskGroup
 
@@ -70,6 +75,7 @@ class ProcessExecutor(abc.ABC):
             self.directory = tempfile.mkdtemp(prefix="iopio-")
             stack.callback(guard.remove, self.directory)
             self._start_guard()
+            stack.callback(self._sweep)
             self.tasks = await stack.enter_async_context(anyio.create_task_group())
         except OSError as error:
             await stack.aclose()
@@ -119,6 +125,7 @@ class ProcessExecutor(abc.ABC):
         attempt = ProcessAttempt(self._settings, directory, self.cookie(self._count))
         try:
             await self._launch_patiently(attempt, action, placement)
+            self._overlapped |= bool(self._running)
             self._running.add(attempt)
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(attempt.supervise, placement.timeout_s, self._strays_of)
@@ -130,6 +137,8 @@ class ProcessExecutor(abc.ABC):
         finally:
             self._running.discard(attempt)
             attempt.close()
+            if not self._running:
+                self._sweep()
             self.tasks.start_soon(_remove_in_thread, directory)
 
     async def _launch_patiently(
@@ -212,14 +221,24 @@ class ProcessExecutor(abc.ABC):
 
     def _strays_of(self, attempt: ProcessAttempt) -> list[int]:
         """Processes that an ended attempt left behind and this process adopted."""
-        known = frozenset({*self.helpers, *(running.pid for running in self._running)})
-        # What hides its origin is found once nothing else runs that it could belong to.
-        alone = self._settings.owns_children and self._running <= {attempt}
+        # What hides its origin is this attempt's only where no other one may have left it.
+        alone = self._settings.owns_children and not self._overlapped
         return [
             pid
-            for pid in supervise.adopted(known)
+            for pid in self._adopted()
             if alone or supervise.belongs(pid, attempt.pid, attempt.cookie)
         ]
+
+    def _adopted(self) -> list[int]:
+        known = frozenset({*self.helpers, *(running.pid for running in self._running)})
+        return supervise.adopted(known)
+
+    def _sweep(self) -> None:
+        """Now that nothing runs: end what hides its origin, whoever has left it."""
+        self._overlapped = False
+        while self._settings.owns_children and (strays := self._adopted()):
+            for pid in strays:
+                supervise.kill_and_reap(pid)
 
     def suspend(self) -> None:
         """Stop all attempts and their clocks."""

@@ -2,13 +2,15 @@
 
 One *service* looks after the attempts of one framework and environment. Its server is started with
 the first of them and goes as far as the framework's start can be shared: to the started *session*,
-or, where that start had effects that belong to one process alone, to the *imports* of its plugins.
+or, where that start had effects that belong to one process alone, to its loaded *plugins*.
 Where not even that works, attempts are spawned. A server that dies is started again, and takes
 nothing with it: its children are adopted by the orchestrator and waited for.
 """
 
+import functools
 import os
 import socket
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import anyio
@@ -24,6 +26,8 @@ from iopio_async.model.action import Action
 from iopio_async.model.module import Framework
 from iopio_async.wire.control import (
     MAX_CONTROL_BYTES,
+    Branch,
+    Control,
     Ended,
     Fork,
     Forked,
@@ -34,7 +38,7 @@ from iopio_async.wire.control import (
 )
 
 #: How far a server goes before it forks, the furthest first.
-LEVELS = ("session", "imports")
+LEVELS = ("session", "plugins")
 
 #: How often the servers of one service are started, over a whole run.
 STARTS = 5
@@ -51,8 +55,9 @@ class ForkserverExecutor(SpawnExecutor):
         self._services: dict[object, _Service] = {}
 
     async def __aexit__(self, *details: object) -> None:
-        for service in self._services.values():
-            service.dismiss()
+        with anyio.CancelScope(shield=True):
+            for service in self._services.values():
+                await service.close()
         await super().__aexit__(*details)
 
     @property
@@ -85,7 +90,7 @@ class ForkserverExecutor(SpawnExecutor):
             open(os.path.join(directory, "stdout"), "ab") as stdout,
             open(os.path.join(directory, "stderr"), "ab") as stderr,
         ):
-            pid = self.start_worker(
+            return self.start_worker(
                 ("--serve", level, action_file, str(control), str(self.lifeline)),
                 (control,),
                 stdout=stdout,
@@ -93,12 +98,14 @@ class ForkserverExecutor(SpawnExecutor):
                 cwd=template.invocation_dir,
                 env={**self.shared_environment(placement), **variables},
             )
-        self.helpers.add(pid)
-        return pid
 
 
 class _Service:
-    """The servers of one framework and environment, one after the other as they are needed."""
+    """The servers of one framework and environment, each started when it is first needed.
+
+    The first one is at the root of a tree; the others have imported more ahead, each of them forked
+    from the one that has the longest part of that already.
+    """
 
     def __init__(
         self, executor: ForkserverExecutor, template: Action, placement: Placement
@@ -108,7 +115,10 @@ class _Service:
         self._placement = placement
         self._levels = list(LEVELS if template.framework is Framework.PYTEST else LEVELS[1:])
         self._starts = 0
-        self._server: _Server | None = None
+        self._root: _Server | None = None
+        #: What is imported ahead → the server; ``None`` where it can't be shared.
+        self._branches: dict[tuple[str, ...], _Server | None] = {}
+        self._all: list[_Server] = []
         self._starting = anyio.Lock()
         self.doubts: list[str] = []
 
@@ -118,7 +128,7 @@ class _Service:
         Raises:
             OSError: the system refuses.
         """
-        while (server := await self._ready()) is not None:
+        while (server := await self._server(placement.preload)) is not None:
             action_file = self._executor.write_action(attempt.directory, action)
             environment = self._executor.own_environment(
                 attempt.directory, attempt.cookie, placement
@@ -127,43 +137,68 @@ class _Service:
                 return True
         return False
 
-    async def _ready(self) -> "_Server | None":
+    async def _server(self, preload: tuple[str, ...]) -> "_Server | None":
         async with self._starting:
-            while self._server is None or self._server.dead:
+            while self._root is None or self._root.dead:
                 if not self._levels or self._starts >= STARTS:
                     return None
                 self._starts += 1
-                self._server = await self._start(self._levels[0])
-                if self._server is None:
+                self._root = await self._start(self._levels[0])
+                if self._root is None:
                     self._levels.pop(0)
-            return self._server
+            return await self._branch(preload, self._root)
+
+    async def _branch(self, preload: tuple[str, ...], root: "_Server") -> "_Server":
+        """The server that has just this imported ahead, or the nearest one that may be shared."""
+        if not preload:
+            return root
+        if preload not in self._branches:
+            channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with theirs:
+                trunk = self._nearest(preload, root)
+                wait = trunk.branch(preload, theirs.fileno())
+            self._branches[preload] = await self._awaited(_Server(channel, wait))
+        server = self._branches[preload]
+        return server if server is not None and not server.dead else self._nearest(preload, root)
+
+    def _nearest(self, preload: tuple[str, ...], root: "_Server") -> "_Server":
+        for length in range(len(preload) - 1, 0, -1):
+            server = self._branches.get(preload[:length])
+            if server is not None and not server.dead:
+                return server
+        return root
 
     async def _start(self, level: str) -> "_Server | None":
         """A server that is ready, or ``None`` where this level can't be had."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             try:
-                number = len(self._executor.helpers)
                 pid = self._executor.start_server(
-                    level, number, self._template, self._placement, theirs.fileno()
+                    level, self._starts, self._template, self._placement, theirs.fileno()
                 )
             except OSError:
-                ours.close()
+                channel.close()
                 raise
-        server = _Server(ours, pid)
+        return await self._awaited(_Server(channel, functools.partial(supervise.wait, pid)))
+
+    async def _awaited(self, server: "_Server") -> "_Server | None":
+        """The server once it is ready, or ``None`` where it had better not be used."""
+        self._all.append(server)
         self._executor.tasks.start_soon(server.listen)
         await server.answered.wait()
         if isinstance(server.answer, Ready):
+            self._executor.helpers.add(server.answer.pid)
             if not server.answer.doubts:
                 return server
             self.doubts.extend(server.answer.doubts)
         server.dismiss()
         return None
 
-    def dismiss(self) -> None:
-        """Let the server go."""
-        if self._server is not None:
-            self._server.dismiss()
+    async def close(self) -> None:
+        """Let all servers go, the last started first: each is then waited for by its parent."""
+        for server in reversed(self._all):
+            server.dismiss()
+            await server.gone.wait()
 
 
 @dataclass(eq=False)
@@ -177,17 +212,18 @@ class _Birth:
 
 
 class _Server:
-    """One server's process and the socket to it."""
+    """One server's process and the socket to it; ``wait`` waits for the end of the process."""
 
-    def __init__(self, channel: socket.socket, pid: int) -> None:
+    def __init__(self, channel: socket.socket, wait: Callable[[], Awaitable[object]]) -> None:
         channel.setblocking(False)
         self._socket = channel
-        self._pid = pid
+        self._wait = wait
         self._births: dict[int, _Birth] = {}
         self._next_number = 0
         self.dead = False
         self.answer: Ready | Unprepared | None = None
         self.answered = anyio.Event()
+        self.gone = anyio.Event()
 
     def dismiss(self) -> None:
         """Let it end: it does so when its socket closes."""
@@ -205,15 +241,8 @@ class _Server:
             OSError: there are no descriptors left.
         """
         ends = attempt.open_pipes()
-        self._next_number += 1
-        number, birth = self._next_number, _Birth()
-        self._births[number] = birth
-        request = encode_control(Fork(number, action_file, environment))
-        try:
-            socket.send_fds(self._socket, [request], ends)
-        except OSError:
-            self.dismiss()
-        else:
+        number, birth = self._expect()
+        if self._send(Fork(number, action_file, environment), ends):
             # Not to be left half-way: the child would run without anybody to stand beside it.
             with anyio.CancelScope(shield=True):
                 await birth.forked.wait()
@@ -228,6 +257,26 @@ class _Server:
             return birth.ended or await supervise.wait(pid)
 
         attempt.began(birth.pid, *ends, wait=wait)
+        return True
+
+    def branch(self, preload: tuple[str, ...], control: int) -> Callable[[], Awaitable[object]]:
+        """Have another server forked, that imports these modules; what waits for its end."""
+        number, birth = self._expect()
+        if not self._send(Branch(number, preload), [control]):
+            birth.gone.set()
+        return birth.gone.wait
+
+    def _expect(self) -> tuple[int, _Birth]:
+        self._next_number += 1
+        birth = self._births[self._next_number] = _Birth()
+        return self._next_number, birth
+
+    def _send(self, message: Control, descriptors: Sequence[int]) -> bool:
+        try:
+            socket.send_fds(self._socket, [encode_control(message)], descriptors)
+        except OSError:
+            self.dismiss()
+            return False
         return True
 
     async def listen(self) -> None:
@@ -252,7 +301,8 @@ class _Server:
             for birth in list(self._births.values()):
                 birth.forked.set()
                 birth.gone.set()
-            await supervise.wait(self._pid)
+            await self._wait()
+            self.gone.set()
 
     def _take(self, data: bytes) -> None:
         match decode_control(data):

@@ -68,13 +68,17 @@ class Attempt(Protocol):
 
 
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
-    """What an attempt gets beside its action: its slot, time limit and extra environment."""
+    """What an attempt gets beside its action: its slot, time limit and extra environment.
+
+    ``preload`` are imports that its process may have done before it was forked.
+    """
 
     run_id: str
     slot: int
     attempt: int
     timeout_s: float | None = None
     env: dict[str, str] = {}
+    preload: tuple[str, ...] = ()
 
 
 class Executor(Protocol):

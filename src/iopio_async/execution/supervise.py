@@ -92,6 +92,17 @@ def group_members(group: int) -> bool:
     return True
 
 
+def is_stopped(pid: int) -> bool:
+    """True for a process that a signal has stopped, where the system tells."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The name before the state may hold anything, brackets included.
+            state = file.read().rpartition(b")")[2].split()[:1]
+    except OSError:
+        return False
+    return state == [b"T"]
+
+
 def adopted(known: frozenset[int]) -> list[int]:
     """Children of this process that are not in ``known``: orphans that it adopted."""
     found: list[int] = []

@@ -157,17 +157,27 @@ def choose_framework(
         return Framework.PYTEST
     holds_unittest = load_tests = False
     for outline in islice(outlines, OUTLINES_READ):
-        if outline.beyond_unittest:
-            return Framework.PYTEST if pytest_installed else Framework.FUNCTIONS
-        holds_unittest |= outline.unittest_classes > 0
+        if pytest_installed and outline.beyond_unittest:
+            return Framework.PYTEST
+        framework = framework_without_pytest(outline)
+        if not pytest_installed and outline.tests and framework is Framework.FUNCTIONS:
+            return framework
+        holds_unittest |= framework is Framework.UNITTEST
         load_tests |= outline.load_tests
     if pytest_installed:
         return Framework.UNITTEST if load_tests else Framework.PYTEST
-    return Framework.UNITTEST if holds_unittest or load_tests else Framework.FUNCTIONS
+    return Framework.UNITTEST if holds_unittest else Framework.FUNCTIONS
 
 
 def framework_without_pytest(outline: Outline) -> Framework:
-    """The framework for one module where pytest is not installed."""
-    if outline.beyond_unittest or not (outline.unittest_classes or outline.load_tests):
-        return Framework.FUNCTIONS
-    return Framework.UNITTEST
+    """The framework for one module where pytest is not installed.
+
+    The one for plain functions runs unittest's classes too, so it is the one for both. Functions
+    that take arguments speak for it only where there is nothing else: beside unittest's classes
+    they are there to help.
+    """
+    if outline.load_tests:
+        return Framework.UNITTEST
+    if outline.unittest_classes and not outline.bare_functions and not outline.plain_classes:
+        return Framework.UNITTEST
+    return Framework.FUNCTIONS

@@ -7,6 +7,7 @@ would be lost. What cannot be seen from outside, such as items that a plugin mak
 is marked as ``leftover``: one more process then collects whatever the listed modules are not.
 """
 
+import errno
 import os
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -72,7 +73,7 @@ def discover(
     walk.start(points)
     plugins = (*config.plugins, *plugin_modules)
     leftover = walk.leftover or points.unresolved
-    if points.has_directory and not leftover:
+    if points.directories and not leftover:
         leftover = any(walk.plugin_collects(name, ()) for name in plugins)
     return Discovery(
         modules=tuple(walk.modules.values()),
@@ -117,7 +118,7 @@ class _Walk:
     def start(self, points: StartingPoints) -> None:
         """Visit all starting points in order."""
         for path in points.paths:
-            if self.tree.is_directory(path):
+            if path in points.directories:
                 self.leftover |= any(map(self._collects, _upwards(os.path.dirname(path))))
                 self._directory(path)
             else:
@@ -175,10 +176,12 @@ class _Walk:
                 if not entry.is_file():
                     self._warn(entry.path, f"left out: {self._describe(entry.path)}")
                 elif self._holds_tests(entry.name, entry.path, wanted):
-                    self._add(entry.path, entry.stat().st_size, prefix + entry.name)
+                    self._add(entry.path, _size_bytes(entry), prefix + entry.name)
             except OSError as error:
                 if self._wants(entry.name, entry.path):
                     self._warn(entry.path, f"left out: {error.strerror or error}")
+                    # A link that leads to itself is passed over by pytest, other errors are not.
+                    self.leftover |= error.errno != errno.ELOOP
 
     def _describe(self, path: str) -> str:
         kind = self.tree.kind(path)
@@ -301,6 +304,14 @@ class _Walk:
             source = f"{found}/__init__.py" if found and not found.endswith(".py") else found
             self._plugins[name] = bool(source) and read_conftest(self.tree.read(source)).collects
         return self._plugins[name]
+
+
+def _size_bytes(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat().st_size
+    except OSError:
+        # That it can't be looked at is for the module's own process to report.
+        return 0
 
 
 def _upwards(directory: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ passed over. The result is everything that decides which files pytest looks at.
 
 import os
 import shlex
+import stat
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -271,18 +272,17 @@ def _locate(
 
 
 def _directories(here: Path, words: Iterable[str]) -> tuple[Path, ...]:
-    """The directories of those words that are existing paths or node ids in them."""
-    directories: list[Path] = []
+    """The directories of those words that are existing paths or node ids in them, each once."""
+    directories: dict[str, None] = {}
     for word in words:
-        (name,) = _absolute(here, [word.partition("::")[0]])
-        path = Path(name)
+        path = os.path.normpath(os.path.join(here, word.partition("::")[0]))
         try:
-            path.stat()
-            directories.append(path if path.is_dir() else path.parent)
+            mode = os.stat(path).st_mode
         except (OSError, ValueError):
             # Perhaps the value of a plugin's option, or a package's name.
             continue
-    return tuple(directories)
+        directories[path if stat.S_ISDIR(mode) else os.path.dirname(path)] = None
+    return tuple(map(Path, directories))
 
 
 def _common_ancestor(here: Path, directories: Sequence[Path]) -> Path:

@@ -25,14 +25,15 @@ Origin = Literal["paths", "iopio testpaths", "pytest testpaths", "tests folder",
 class StartingPoints(msgspec.Struct, frozen=True, kw_only=True):
     """Existing files and directories, absolute, each once.
 
-    ``arguments`` are what pytest would be given for them. ``unresolved`` says that a package's
-    name was not found by looking: only an import can tell where it is.
+    ``directories`` are those of the paths that are no files. ``arguments`` are what pytest would
+    be given for them. ``unresolved`` says that a package's name was not found by looking: only an
+    import can tell where it is.
     """
 
     paths: tuple[str, ...]
+    directories: frozenset[str]
     arguments: tuple[str, ...]
     origin: Origin
-    has_directory: bool = False
     unresolved: bool = False
     warnings: tuple[str, ...] = ()
 
@@ -55,7 +56,7 @@ def starting_points(
     arguments, origin, warnings = _arguments(
         tree, config, here, given=[*config.positionals, *given], testpaths=testpaths
     )
-    found: dict[str, None] = {}
+    found: dict[str, str] = {}
     unresolved = False
     for argument in arguments:
         address = split_node_id(argument)
@@ -71,12 +72,12 @@ def starting_points(
             warnings.append(f"{address.path}: not found without importing it")
             continue
         _check(argument, address.path, kind, has_names=bool(address.names), here=here)
-        found[path] = None
+        found[path] = kind
     return StartingPoints(
         paths=tuple(found),
+        directories=frozenset(path for path, kind in found.items() if kind == "directory"),
         arguments=tuple(arguments),
         origin=origin,
-        has_directory=unresolved or any(map(tree.is_directory, found)),
         unresolved=unresolved,
         warnings=tuple(warnings),
     )

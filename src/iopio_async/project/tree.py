@@ -22,6 +22,7 @@ class Tree:
 
     def __init__(self, root: str) -> None:
         self.root = os.path.abspath(root)
+        self._below_root = self.root.rstrip("/") + "/"
         self._is_package: dict[str, bool] = {}
 
     def scan(self, directory: str) -> list[os.DirEntry[str]]:
@@ -102,7 +103,9 @@ class Tree:
             return True
 
     def name(self, path: str) -> str:
-        """A path as seen from the root, with forward slashes; ``../`` where it is outside."""
+        """A normal path as seen from the root; with ``../`` where it is outside."""
+        if path.startswith(self._below_root):
+            return path[len(self._below_root) :]
         return os.path.relpath(path, self.root)
 
 

@@ -1,7 +1,8 @@
 """What orchestrator and fork server say to each other: one datagram a message.
 
 ``Ready``, then any number of ``Fork`` → ``Forked`` … ``Ended``. A ``Fork`` carries, beside its
-bytes, the descriptors of the child's result stream, standard output and standard error.
+bytes, the descriptors of the child's result stream, standard output and standard error. A
+``Branch`` brings about one more server, which then speaks for itself over a socket of its own.
 """
 
 import msgspec
@@ -16,6 +17,7 @@ class Control(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
 class Ready(Control, frozen=True, tag=0):
     """The server is warm and waits. ``doubts`` say why its children had better be started cold."""
 
+    pid: int
     doubts: tuple[str, ...] = ()
 
 
@@ -25,6 +27,13 @@ class Fork(Control, frozen=True, tag=1):
     number: int
     action_file: str
     environment: dict[str, str]
+
+
+class Branch(Control, frozen=True, tag=5):
+    """Fork another server that does these imports ahead; with its control socket."""
+
+    number: int
+    imports: tuple[str, ...]
 
 
 class Forked(Control, frozen=True, tag=2):
@@ -49,7 +58,7 @@ class Unprepared(Control, frozen=True, tag=4):
     exit_code: int
 
 
-AnyControl = Ready | Fork | Forked | Ended | Unprepared
+AnyControl = Ready | Fork | Branch | Forked | Ended | Unprepared
 
 #: No message is longer.
 MAX_CONTROL_BYTES = 128 * 1024

@@ -61,20 +61,18 @@ def _run(framework: ModuleType, action: Action, recorder: Recorder) -> int:
 
 
 def _serve(framework: ModuleType, template: Action, level: str, control: int, lifeline: int) -> int:
-    """Serve at ``level``: ``session`` if the framework can go that far, or ``imports``."""
+    """Serve: at ``level``, if the framework has several, and else with nothing started."""
     from iopio_async.worker.server import Server
 
     server = Server(
         surroundings.make_private(control), surroundings.make_private(lifeline), template
     )
-    if level == "session" and hasattr(framework, "run_from"):
-        code = framework.run_from(template, server.born)
-        if not server.is_child:
-            server.unprepared(code)
-        return 0
-    if hasattr(framework, "preload"):
-        framework.preload(template)
-    return _run(framework, *server.born())
+    if not hasattr(framework, "run_from"):
+        return _run(framework, *server.born())
+    code = framework.run_from(template, level, server.born)
+    if not server.is_child:
+        server.unprepared(code)
+    return 0
 
 
 def _internal(error: BaseException) -> Failure:

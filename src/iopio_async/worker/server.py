@@ -17,6 +17,7 @@ from iopio_async.model.action import Action
 from iopio_async.wire.codec import decode_action
 from iopio_async.wire.control import (
     MAX_CONTROL_BYTES,
+    Branch,
     Control,
     Ended,
     Fork,
@@ -44,17 +45,19 @@ class Server:
         self._template = template
         self._streams = pristine.StandardStreams.current()
         self._before = warmth.descriptors()
+        self._doubts: list[str] = []
         self.is_child = False
 
     def born(self) -> tuple[Action, Recorder]:
         """Say that all is ready, and serve. Returns in a child only."""
-        doubts = warmth.doubts(self._template, self._before)
+        self._before |= {self._control.fileno(): warmth.target(self._control.fileno())}
+        doubts = [*self._doubts, *warmth.doubts(self._template, self._before)]
         sys.stdout.flush()
         sys.stderr.flush()
         # Without this, a child's first collection would touch, and so copy, every page.
         gc.collect()
         gc.freeze()
-        self._say(Ready(tuple(doubts)))
+        self._say(Ready(os.getpid(), tuple(doubts)))
         return self._serve()
 
     def unprepared(self, exit_code: int) -> None:
@@ -80,11 +83,13 @@ class Server:
                     # The orchestrator is done, or gone.
                     _exit(0)
                 request = decode_control(data)
-                assert isinstance(request, Fork)
+                assert isinstance(request, Fork | Branch)
                 pid = _fork()
                 if pid == 0:
                     for other in children:
                         os.close(other)
+                    if isinstance(request, Branch):
+                        return self._branch(request, received[0])
                     return self._begin(request, received)
                 for own in received:
                     os.close(own)
@@ -97,6 +102,15 @@ class Server:
         _, status, usage = os.wait4(pid, 0)
         cpu_s = usage.ru_utime + usage.ru_stime
         self._say(Ended(number, status, cpu_s, usage.ru_maxrss * 1024))
+
+    def _branch(self, request: Branch, control: int) -> tuple[Action, Recorder]:
+        """Become a server of one's own that has more loaded."""
+        self._control.close()
+        self._control = socket.socket(fileno=surroundings.make_private(control))
+        os.setsid()
+        surroundings.hold_lifeline(self._lifeline)
+        self._doubts = warmth.import_ahead(request.imports)
+        return self.born()
 
     def _begin(self, request: Fork, received: list[int]) -> tuple[Action, Recorder]:
         """What a child does first."""

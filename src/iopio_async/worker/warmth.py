@@ -5,9 +5,11 @@ that can be seen is a doubt; with any doubt, the children are started at an earl
 none of it has happened yet.
 """
 
+import importlib
 import os
 import stat
 import sys
+import warnings
 from collections.abc import Iterator
 
 from iopio_async.model.action import Action
@@ -30,6 +32,37 @@ def descriptors() -> dict[int, str]:
     return found
 
 
+def target(descriptor: int) -> str:
+    """What an open descriptor is."""
+    return os.readlink(f"/proc/self/fd/{descriptor}")
+
+
+def import_ahead(names: tuple[str, ...]) -> list[str]:
+    """Import modules that tests would import; reasons why they had better do it themselves.
+
+    Under a test framework, a warning or a line of output that an import causes belongs to the
+    module that caused it, and may even fail it.
+    """
+    printed = _output_bytes()
+    with warnings.catch_warnings(record=True) as issued:
+        warnings.simplefilter("always")
+        for name in names:
+            try:
+                importlib.import_module(name)
+            except BaseException as error:
+                return [f"importing {name} raises {type(error).__name__}"]
+    found = [f"importing {', '.join(names)} issues warnings"] if issued else []
+    if _output_bytes() != printed:
+        found.append(f"importing {', '.join(names)} prints something")
+    return found
+
+
+def _output_bytes() -> int:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return os.fstat(1).st_size + os.fstat(2).st_size
+
+
 def doubts(template: Action, before: dict[int, str]) -> list[str]:
     """Reasons, in words, not to fork here; ``before`` are the descriptors of the server's start."""
     return [
@@ -43,9 +76,23 @@ def doubts(template: Action, before: dict[int, str]) -> list[str]:
 
 
 def _threads() -> Iterator[str]:
-    count = len(os.listdir("/proc/self/task"))
+    count = _thread_count()
+    if count > 1:
+        # Libraries that can live with forks end their threads before one, and start them again
+        # when they are needed next; what is still there after a fork does not do that.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+        count = _thread_count()
     if count > 1:
         yield f"{count - 1} threads run since it was loaded"
+
+
+def _thread_count() -> int:
+    return len(os.listdir("/proc/self/task"))
 
 
 def _children() -> Iterator[str]:

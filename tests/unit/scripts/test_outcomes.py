@@ -192,6 +192,19 @@ def test_ids_that_shift_only_in_the_third_sample_are_unstable():
     assert not verdict.unexplained
 
 
+def test_an_id_that_shifts_alone_and_has_no_match_under_iopio_is_unexplained():
+    plain = {"m.py::t[monday]": PASSED}
+    gone = Difference("m.py::t[monday]", PASSED, ABSENT)
+    verdict = judge([gone], plain, {"m.py": {"m.py::t[wednesday]": PASSED}})
+    assert verdict.unexplained == (gone,)
+
+
+def test_an_id_that_the_lone_module_has_too_is_explained():
+    new = Difference("m.py::t[extra]", ABSENT, PASSED)
+    verdict = judge([new], {}, {"m.py": {"m.py::t[extra]": PASSED}})
+    assert verdict.isolation == (new,)
+
+
 def test_a_test_that_only_iopio_collects_is_unexplained():
     new = Difference("m.py::extra", ABSENT, PASSED)
     verdict = judge([new], {"m.py::t": PASSED}, {"m.py": {"m.py::t": PASSED}})

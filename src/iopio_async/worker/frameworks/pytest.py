@@ -15,12 +15,13 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from iopio_async.model.action import Action
 from iopio_async.model.module import ModuleKind
 from iopio_async.model.outcome import Failure
-from iopio_async.worker.frameworks.pytest_reports import Phases
+from iopio_async.worker.frameworks.pytest_reports import Phases, failure_of
 from iopio_async.worker.recorder import Recorder
 
 #: Options of pytest and of well-known plugins that would spread one module over processes, or have
@@ -39,6 +40,9 @@ NEUTRAL_OPTIONS: dict[str, Any] = {
     "md_report_output": None,
     "cov_fail_under": None,
     "cov_report": {},
+    # What failed last time is the orchestrator's business, for all modules together.
+    "stepwise": False,
+    "stepwise_skip": False,
     # One module's collection error must not keep its doctests from running.
     "continue_on_collection_errors": True,
 }
@@ -58,20 +62,14 @@ def run(action: Action, recorder: Recorder) -> int:
     return session.run(lambda: (action, recorder))
 
 
-def run_from(template: Action, born: Born) -> int:
+def run_from(template: Action, level: str, born: Born) -> int:
     """Start a session like the template's, and go on with what ``born`` returns.
 
-    It is called when the configuration is read, the initial conftests are loaded and the session
-    is started, just before anything is collected.
+    At level ``session`` it is called when the initial conftests are loaded and the session is
+    started, just before anything is collected; at ``plugins`` when the plugins are loaded, before
+    the first conftest is.
     """
-    return _Session(template).run(born)
-
-
-def preload(template: Action) -> None:
-    """Import the plugins that a session of the template's arguments would load."""
-    from iopio_async.worker.frameworks.pytest_plugins import import_plugins
-
-    import_plugins(template.arguments)
+    return _Session(template).run(born, level)
 
 
 class _Session:
@@ -82,8 +80,9 @@ class _Session:
         self.narrowing = Narrowing(template)
         self.telling = Telling()
 
-    def run(self, born: Born) -> int:
+    def run(self, born: Born, level: str = "session") -> int:
         self._born = born
+        self._level = level
         # The collector goes on resting, but the tests' side finds it enabled, and may disable it.
         gc.set_threshold(0)
         gc.enable()
@@ -91,6 +90,15 @@ class _Session:
         code = int(pytest.main(list(self._template.arguments), plugins=plugins))
         self.telling.end(code)
         return code
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_load_initial_conftests(self) -> Generator[None, Any, Any]:
+        """Wait here for what is to be run, if conftests are not to be shared."""
+        if self._level == "plugins":
+            action, recorder = self._born()
+            self.telling.begin(action, recorder)
+            self._born = lambda: (action, recorder)
+        return (yield)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection(self, session: pytest.Session) -> Generator[None, Any, Any]:
@@ -199,11 +207,14 @@ class Telling:
         self._collected: list[Phases] = []
         self._deselected = 0
         self._planned = False
-        #: The plan's index of each item, by the item's identity: ids need not be unique.
-        self._indices: dict[int, int] = {}
-        self._by_id: dict[str, int] = {}
-        self._open: dict[int, Phases] = {}
-        self._done: set[int] = set()
+        #: The plan's indices of each item, by the item's identity: ids need not be unique, and
+        #: plugins put the same item into the session several times.
+        self._indices: dict[int, list[int]] = {}
+        self._by_id: dict[str, list[int]] = {}
+        #: Indices of the tests that have had their turn.
+        self._taken: set[int] = set()
+        #: Tests that a plugin runs in a way of its own, by their ids.
+        self._open: dict[str, Phases] = {}
         self._current: Phases | None = None
         self._gc_threshold = gc.get_threshold()
 
@@ -272,7 +283,7 @@ class Telling:
 
         Where an exit request passes through, the test has no outcome: it was in flight.
         """
-        index = self._indices.get(id(item))
+        index = self._next_index(self._indices.get(id(item), ()))
         if index is None:
             return (yield)
         phases = self._current = Phases(item.nodeid, index, item.location[1])
@@ -281,22 +292,41 @@ class Telling:
             result = yield
         finally:
             self._current = None
-        self._finish(phases)
+        phases.tell(self._recorder)
         return result
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the phases of the current item, or of another one that a plugin reports."""
-        phases = self._current
-        if phases is not None and phases.id == report.nodeid:
+        node_id, phases = report.nodeid, self._current
+        if phases is not None and (phases.id == node_id or node_id not in self._by_id):
             phases.add(report, color=self._action.color)
             return
-        index = self._by_id.get(report.nodeid)
-        if index is None or index in self._done:
-            return
-        phases = self._open.setdefault(index, Phases(report.nodeid, index, report.location[1]))
+        phases = self._open.get(node_id)
+        if phases is None:
+            index = self._next_index(self._by_id.get(node_id, ()))
+            if index is None:
+                self._note_surplus(report)
+                return
+            phases = self._open[node_id] = Phases(node_id, index, report.location[1])
+            self._recorder.started(index)
         phases.add(report, color=self._action.color)
         if report.when == "teardown":
-            self._finish(phases)
+            self._open.pop(node_id).tell(self._recorder)
+
+    def _next_index(self, indices: Sequence[int]) -> int | None:
+        """The first of these that has not had its turn; it has it now."""
+        for index in indices:
+            if index not in self._taken:
+                self._taken.add(index)
+                return index
+        return None
+
+    def _note_surplus(self, report: pytest.TestReport) -> None:
+        """A plugin ran a test once more than was planned: only a failure must not be lost."""
+        if report.outcome == "failed":
+            failure = failure_of(report, "session", color=self._action.color)
+            message = f"{report.nodeid} failed when it was run once more: {failure.message}"
+            self._recorder.note(msgspec.structs.replace(failure, message=message))
 
     def pytest_warning_recorded(self, warning_message: Any, nodeid: str) -> None:
         """Pass a warning on, or keep it until there is somebody to tell."""
@@ -334,8 +364,9 @@ class Telling:
         """Plan late if collection was cut short; finish what plugins ran in their own way."""
         if self._collected:
             self._plan(session, ())
-        for phases in list(self._open.values()):
-            self._finish(phases)
+        for phases in self._open.values():
+            phases.tell(self._recorder)
+        self._open.clear()
 
     def _plan(self, session: pytest.Session, items: Sequence[pytest.Item]) -> None:
         if self._planned:
@@ -343,8 +374,8 @@ class Telling:
         self._planned = True
         ids = [phases.id for phases in self._collected]
         for item in items:
-            self._indices[id(item)] = len(ids)
-            self._by_id.setdefault(item.nodeid, len(ids))
+            self._indices.setdefault(id(item), []).append(len(ids))
+            self._by_id.setdefault(item.nodeid, []).append(len(ids))
             ids.append(str(item.nodeid))
         self._recorder.plan(
             ids,
@@ -353,12 +384,7 @@ class Telling:
         )
         for index, phases in enumerate(self._collected):
             phases.index = index
-            self._finish(phases)
-
-    def _finish(self, phases: Phases) -> None:
-        self._open.pop(phases.index, None)
-        if phases.tell(self._recorder):
-            self._done.add(phases.index)
+            phases.tell(self._recorder)
 
 
 class _Nowhere:

@@ -4,7 +4,8 @@ A test's reports come in phases (set-up, call, teardown), possibly with sub-test
 with whole series repeated by a plugin that runs tests again. :class:`Phases` takes them as they
 come and tells the recorder the whole. The outcome: an error of set-up or of collection is an
 ``error``; a failed call, or a failed sub-test, is ``failed``; a failing teardown after a call that
-did not fail is an ``error``; otherwise the call's own outcome.
+did not fail is an ``error``, and one that skips makes a passed test ``skipped``; otherwise the
+call's own outcome.
 """
 
 import io
@@ -29,7 +30,18 @@ OUTCOMES = {
     ("call", "failed", False): Outcome.FAILED,
     ("call", "failed", True): Outcome.FAILED,
     ("teardown", "failed", False): Outcome.ERROR,
+    ("teardown", "skipped", False): Outcome.SKIPPED,
 }
+
+#: What a test comes to whose reports speak of several outcomes: the last of these.
+PRECEDENCE = (
+    Outcome.PASSED,
+    Outcome.SKIPPED,
+    Outcome.XFAILED,
+    Outcome.XPASSED,
+    Outcome.ERROR,
+    Outcome.FAILED,
+)
 
 
 class Phases:
@@ -77,14 +89,17 @@ class Phases:
             return
         if report.outcome == "failed":
             self._failures.append(failure_of(report, phase, color=color))
-            if self._outcome is Outcome.FAILED:
-                return
-        elif xfail:
+        if not self._gives_way_to(outcome):
+            return
+        self._outcome = outcome
+        if xfail:
             self._reason = str(report.wasxfail)
-        elif report.outcome == "skipped":
+        elif outcome is Outcome.SKIPPED:
             self._reason = skip_reason(report.longrepr)
-        if self._outcome is not Outcome.FAILED or outcome is Outcome.FAILED:
-            self._outcome = outcome
+
+    def _gives_way_to(self, outcome: Outcome) -> bool:
+        earlier = self._outcome
+        return earlier is None or PRECEDENCE.index(outcome) > PRECEDENCE.index(earlier)
 
     def add_collection(self, report: pytest.CollectReport, *, color: bool) -> None:
         """Take the report of a collector that failed, or that skipped itself as a whole."""

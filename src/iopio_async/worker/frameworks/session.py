@@ -255,8 +255,9 @@ def conduct(action: Action, recorder: Recorder, body: Callable[[Session, ModuleT
     """Import the action's module, have ``body`` run it, and close the stream; the exit code."""
     session = Session(action, recorder)
     recorder.hello({"python": sys.version.split()[0]})
-    # What iopio itself has allocated need never be walked over again.
+    # What iopio itself has allocated goes to the oldest generation, where it is seldom walked over.
     gc.freeze()
+    gc.unfreeze()
     gc.enable()
     code = None
     try:

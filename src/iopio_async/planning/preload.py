@@ -1,0 +1,54 @@
+"""Which imports warm processes do ahead, for which modules.
+
+A child may be forked from a process that has imported exactly what the child's module would import
+first thing anyway, in the same order: a prefix of the module's own leading imports, never anything
+else. Modules that share a prefix share such a process. The prefixes form a tree, each process
+forked from its parent's, so that nothing is imported twice.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+
+Prefix = tuple[str, ...]
+
+#: So many modules have to share a prefix for a process of its own.
+SHARED_BY = 3
+
+#: The most processes that one run keeps warm for this.
+MOST = 12
+
+#: The test framework is there already.
+_PRESENT = frozenset({"pytest", "_pytest"})
+
+
+def plan_preloads(leading: Mapping[str, Prefix]) -> dict[str, Prefix]:
+    """Module path → the prefix to be imported ahead for it, where that is worth it.
+
+    ``leading`` holds each module's leading imports in order.
+    """
+    sequences = {
+        path: tuple(name for name in names if name.partition(".")[0] not in _PRESENT)
+        for path, names in leading.items()
+    }
+    counts: Counter[Prefix] = Counter(
+        names[:length] for names in sequences.values() for length in range(1, len(names) + 1)
+    )
+    shared = [prefix for prefix, count in counts.items() if count >= SHARED_BY]
+    # The most shared first; of two that are shared by the same modules, the longer one is enough.
+    shared.sort(key=lambda prefix: (-counts[prefix], -len(prefix), prefix))
+    chosen: set[Prefix] = set()
+    for prefix in shared:
+        if len(chosen) == MOST:
+            break
+        if not any(
+            longer[: len(prefix)] == prefix and counts[longer] == counts[prefix]
+            for longer in chosen
+        ):
+            chosen.add(prefix)
+    plans: dict[str, Prefix] = {}
+    for path, names in sequences.items():
+        for length in range(len(names), 0, -1):
+            if names[:length] in chosen:
+                plans[path] = names[:length]
+                break
+    return plans
