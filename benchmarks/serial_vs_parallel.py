@@ -219,6 +219,9 @@ def measure(
             for name in names[shift:] + names[:shift]:
                 target.clean(KEPT)
                 finished, counts = runners[name](target)
+                if not counts.get("passed"):
+                    tail = " | ".join(finished.output.strip().splitlines()[-4:])
+                    print(f"{target.name} {name}: nothing passed: {tail}", file=sys.stderr)
                 done(
                     Sample(
                         target.name,

@@ -39,7 +39,7 @@ def test_10_standard_descriptors_may_be_closed(project, options):
     assert module.verdict == ("passed", ALL_PASSED)
     if options:
         assert module.stdout.startswith("last words")
-        assert "closed" in module.stdout
+        assert "[closed here by the process itself" in module.stdout
         assert module.stdout_bytes == len("last words")
 
 
@@ -142,7 +142,7 @@ def test_forged_streams_are_refused(forgeries, name):
 def test_14_what_is_killed_in_the_middle_of_a_frame_has_crashed(project):
     project.write(
         "test_it.py",
-        between("os.write(result_descriptor(), bytes(6))\nos.kill(os.getpid(), signal.SIGKILL)"),
+        between("os.write(result_descriptor(), b'\\0\\0\\1\\0..')\nos.kill(os.getpid(), signal.SIGKILL)"),
     )
     module = project.run(code=1).module("test_it.py")
     assert module.status == "crashed"
@@ -176,7 +176,8 @@ def test_before(): pass
 def test_it():
     for name in ("time", "monotonic", "perf_counter", "sleep", "time_ns", "perf_counter_ns"):
         setattr(time, name, broken)
-    for name in ("write", "read", "fstat", "getpid", "_exit", "kill", "pipe"):
+    # pytest's own capture needs os.fstat: patching that ends a plain run of pytest, too.
+    for name in ("write", "read", "_exit", "getpid", "kill", "pipe", "stat"):
         setattr(os, name, broken)
     sys.exit = broken
     builtins.open = broken
@@ -203,7 +204,10 @@ def test_27_a_hundred_thousand_tests_have_an_outcome_each(project, harness, gate
         f"@pytest.mark.parametrize('number', range({count}))\n"
         "def test_it(number): pass\n",
     )
-    with project.start("test_it.py", "test_gate.py") as live:
+    # What pytest does beside calling each test takes most of the time: leave some of it out.
+    plugins = ("logging", "warnings", "faulthandler", "unraisableexception", "threadexception")
+    options = ["--", "-s", *(f"-pno:{plugin}" for plugin in plugins)]
+    with project.start("test_it.py", "test_gate.py", *options) as live:
         live.until("test_started", module="test_gate.py")
         collected = live.until("tests_collected", module="test_it.py")
         finished = live.until("module_finished", module="test_it.py")
@@ -239,20 +243,23 @@ def test_28_ids_in_the_order_of_a_set(project):
 def test_28_duplicate_ids_are_told_apart(project):
     project.write(
         "conftest.py",
-        "def pytest_collection_modifyitems(items):\n"
-        "    for item in items:\n"
-        "        if 'twin' in item.name:\n"
-        "            item._nodeid = 'test_it.py::twin'\n",
+        "import pytest\n"
+        "def pytest_pycollect_makeitem(collector, name, obj):\n"
+        "    if name == 'test_twin':\n"
+        "        make = pytest.Function.from_parent\n"
+        "        return [make(collector, name=name, callobj=one) for one in obj]\n",
     )
     project.write(
         "test_it.py",
-        "def test_twin_passes(): pass\n"
-        "def test_twin_fails(): assert False\n"
-        "def test_twin_skips():\n    import pytest\n    pytest.skip('so')\n",
+        "import pytest\n"
+        "def passes(): pass\n"
+        "def fails(): assert False\n"
+        "def skips(): pytest.skip('so')\n"
+        "test_twin = (passes, fails, skips)\n",
     )
     module = project.run(code=1, again=True).module("test_it.py")
     assert [(event["id"], event["outcome"]) for event in module.finished] == [
-        ("test_it.py::twin", "passed"),
-        ("test_it.py::twin", "failed"),
-        ("test_it.py::twin", "skipped"),
+        ("test_it.py::test_twin", "passed"),
+        ("test_it.py::test_twin", "failed"),
+        ("test_it.py::test_twin", "skipped"),
     ]

@@ -238,6 +238,7 @@ class ProcessAttempt:
             except BlockingIOError:
                 continue
             if not data:
+                keeper.cut = supervise.has_descriptors(self.pid)
                 self._open_outputs -= 1
                 if not self._open_outputs:
                     self._drained.set()

@@ -240,6 +240,11 @@ class ProcessExecutor(abc.ABC):
             for pid in strays:
                 supervise.kill_and_reap(pid)
 
+    @property
+    def doubts(self) -> list[str]:
+        """Why attempts were started in a slower way than the configured one, so far."""
+        return []
+
     def suspend(self) -> None:
         """Stop all attempts and their clocks."""
         for attempt in self._running:

@@ -2,6 +2,9 @@
 
 from iopio_async.model.outcome import Captured
 
+#: Stands at the end of a stream that was closed before the process ended.
+CUT = "\n[closed here by the process itself, before its end]\n"
+
 
 class OutputKeeper:
     """Takes chunks of bytes; holds at most ``limit_bytes`` of them (half head, half tail)."""
@@ -12,6 +15,8 @@ class OutputKeeper:
         self._head = bytearray()
         self._tail = bytearray()
         self.total_bytes = 0
+        #: The process closed the stream and went on: what it wrote later is lost.
+        self.cut = False
 
     def feed(self, chunk: bytes) -> None:
         """Take the next chunk."""
@@ -28,15 +33,14 @@ class OutputKeeper:
 
     def captured(self) -> Captured:
         """What was kept; bytes that are not UTF-8 are shown as escapes."""
+        end = CUT if self.cut else ""
         kept_tail = self._tail[-self._tail_bytes :]
         kept_bytes = len(self._head) + len(kept_tail)
         if kept_bytes == self.total_bytes:
-            return Captured(
-                _text(bytes(self._head + kept_tail)), "", self.total_bytes, self.total_bytes
-            )
-        return Captured(
-            _text(bytes(self._head)), _text(bytes(kept_tail)), self.total_bytes, kept_bytes
-        )
+            whole = _text(bytes(self._head + kept_tail)) + end
+            return Captured(whole, "", self.total_bytes, self.total_bytes)
+        tail = _text(bytes(kept_tail)) + end
+        return Captured(_text(bytes(self._head)), tail, self.total_bytes, kept_bytes)
 
 
 def _text(data: bytes) -> str:

@@ -104,6 +104,11 @@ class Executor(Protocol):
         """
         ...
 
+    @property
+    def doubts(self) -> list[str]:
+        """Why attempts were started in a slower way than the configured one, so far."""
+        ...
+
     def suspend(self) -> None:
         """Stop all attempts and their clocks (SIGTSTP)."""
         ...

@@ -103,6 +103,17 @@ def is_stopped(pid: int) -> bool:
     return state == [b"T"]
 
 
+def has_descriptors(pid: int) -> bool:
+    """True for a process that is not on its way out, where the system tells.
+
+    Ending processes give back all their descriptors together, before they can be waited for.
+    """
+    try:
+        return bool(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return False
+
+
 def adopted(known: frozenset[int]) -> list[int]:
     """Children of this process that are not in ``known``: orphans that it adopted."""
     found: list[int] = []

@@ -6,8 +6,12 @@ use afterwards.
 """
 
 import contextlib
+import json
 import os
+import re
 from collections.abc import Sequence
+
+import msgspec
 
 from iopio_async.errors import InfrastructureError
 from iopio_async.history import state
@@ -34,7 +38,7 @@ class Journal:
         except InfrastructureError as error:
             self.fault = error.message
         except OSError as error:
-            self.fault = f"the journal can't be written: {error.strerror}"
+            self.fault = f"the journal can't be written: {error.strerror or error}"
 
     @staticmethod
     def _prune(folder: str) -> None:
@@ -49,9 +53,7 @@ class Journal:
         if self._descriptor < 0:
             return
         lines = [
-            encode_envelope_json(envelope)
-            for envelope in envelopes
-            if type(envelope.event) is not TestStarted
+            _line(envelope) for envelope in envelopes if type(envelope.event) is not TestStarted
         ]
         try:
             if lines:
@@ -59,7 +61,7 @@ class Journal:
                 while data:
                     data = data[os.write(self._descriptor, data) :]
         except OSError as error:
-            self.fault = f"the journal can't be written any more: {error.strerror}"
+            self.fault = f"the journal can't be written any more: {error.strerror or error}"
             self.close()
             return
         if envelopes and type(envelopes[-1].event) is RunFinished:
@@ -70,3 +72,12 @@ class Journal:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _line(envelope: Envelope) -> bytes:
+    """The envelope in JSON, where lone surrogates (of a file name, say) are spelled out."""
+    try:
+        return encode_envelope_json(envelope)
+    except UnicodeEncodeError:
+        text = json.dumps(msgspec.to_builtins(envelope), ensure_ascii=False)
+        return re.sub("[\ud800-\udfff]", lambda one: rf"\\u{ord(one[0]):x}", text).encode()

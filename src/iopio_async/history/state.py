@@ -1,9 +1,11 @@
 """The folder in the project's root that holds what iopio remembers: ``.test_cache/v1``.
 
 It ignores itself in git, is open to its owner alone, and is refused where it is a link or belongs
-to somebody else.
+to somebody else, at any level.
 """
 
+import contextlib
+import errno
 import os
 import stat
 import tempfile
@@ -14,6 +16,11 @@ FOLDER = ".test_cache"
 
 #: The version of everything below the folder; another version lives beside it.
 VERSION = "v1"
+
+#: No honest file is larger: a hundred thousand failures take about ten megabytes.
+MAX_FILE_BYTES = 64 * 1024 * 1024
+
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def path(root: str) -> str:
@@ -27,25 +34,49 @@ def ensure(root: str, *parts: str) -> str:
     Raises:
         InfrastructureError: it can't be created, or can't be trusted.
     """
-    top = os.path.join(root, FOLDER)
+    folder = os.path.join(root, FOLDER)
     try:
-        os.makedirs(top, mode=0o700, exist_ok=True)
-        status = os.lstat(top)
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
-            raise InfrastructureError(
-                f"{top} is not a directory of this user", hint="remove it, or move it away"
-            )
-        ignore = os.path.join(top, ".gitignore")
+        _own_folder(folder)
+        ignore = os.path.join(folder, ".gitignore")
         if not os.path.lexists(ignore):
             write_atomically(ignore, b"*\n")
-        folder = os.path.join(path(root), *parts)
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        for part in (VERSION, *parts):
+            folder = os.path.join(folder, part)
+            _own_folder(folder)
     except OSError as error:
         raise InfrastructureError(
-            f"{top} can't be used: {error.strerror or error}",
+            f"{folder} can't be used: {error.strerror or error}",
             hint="results of this run are not remembered",
         ) from error
     return folder
+
+
+def _own_folder(folder: str) -> None:
+    """Create a folder, or make sure that it is one, of this user, that nobody else writes to."""
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(folder, mode=0o700)
+    status = os.lstat(folder)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+        raise InfrastructureError(
+            f"{folder} is not a directory of this user", hint="remove it, or move it away"
+        )
+    if status.st_mode & _WRITABLE_BY_OTHERS:
+        os.chmod(folder, 0o700)
+
+
+def read(file: str) -> bytes:
+    """The content of a regular file of the folder.
+
+    Raises:
+        OSError: there is none, it is a link, a pipe or the like, or larger than any honest one.
+    """
+    # Without waiting, should it be a pipe.
+    descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as stream:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
+            raise OSError(errno.EINVAL, "not a file that iopio wrote", file)
+        return stream.read()
 
 
 def write_atomically(file: str, data: bytes) -> None:

@@ -4,13 +4,14 @@
 may also construct one. Everything behind it only reads.
 """
 
+import sys
 from typing import Literal
 
 import msgspec
 
 from iopio_async.model.module import Framework
 
-StartMethod = Literal["spawn", "forkserver"]
+StartMethod = Literal["auto", "spawn", "forkserver"]
 ColorChoice = Literal["auto", "always", "never"]
 FrameworkChoice = Literal["auto", "pytest", "unittest", "functions"]
 
@@ -70,7 +71,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     cwd_on_path: bool = False
 
     workers: int = 1
-    start_method: StartMethod = "spawn"
+    start_method: StartMethod = "auto"
     keyword: str = ""
     markers: str = ""
     maxfail: int = 0
@@ -95,3 +96,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     #: Settings that were clamped or look odd: shown once, as warnings, when the run starts.
     notes: tuple[str, ...] = ()
+
+    @property
+    def forks(self) -> bool:
+        """Processes are forked from warm ones, rather than started afresh."""
+        if self.start_method == "auto":
+            return sys.platform == "linux"
+        return self.start_method == "forkserver"

@@ -34,6 +34,7 @@ class ModuleStats:
     last_attempt: ev.AttemptFinished | None = None
     finished: ev.ModuleFinished | None = None
     seen: Counter[str] = field(default_factory=Counter)
+    collected: bool = False
 
 
 @dataclass(slots=True)
@@ -93,8 +94,7 @@ class RunStats:
                 module.attempts = event.attempt
                 module.seen.clear()
             case ev.TestsCollected():
-                if event.attempt == 1:
-                    self.deselected += event.deselected
+                self._collected(event)
             case ev.AttemptFinished():
                 module = self.modules[event.module]
                 module.last_attempt = event
@@ -118,6 +118,16 @@ class RunStats:
                 self.exit_code = event.exit_code
             case _:
                 pass
+
+    def _collected(self, event: ev.TestsCollected) -> None:
+        module = self.modules[event.module]
+        if not module.collected:
+            module.collected = True
+            self.deselected += event.deselected
+        # What could not be collected counts as a test, named by its path. Now that it has been
+        # tried again, only what comes of that counts.
+        for key in [key for key in module.tests if "::" not in key[0]]:
+            self.outcomes[module.tests.pop(key).outcome] -= 1
 
     def _test_finished(self, event: ev.TestFinished) -> None:
         module = self.modules[event.module]

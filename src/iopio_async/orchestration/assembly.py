@@ -23,7 +23,7 @@ def make_executor(config: Config, run_id: str, *, owns_process: bool) -> Executo
     environment = dict(os.environ) | config.env
     # Spawned processes agree on the order of sets, and a test that is run again finds its id.
     environment.setdefault("PYTHONHASHSEED", "0")
-    executor = {"spawn": SpawnExecutor, "forkserver": ForkserverExecutor}[config.start_method]
+    executor = ForkserverExecutor if config.forks else SpawnExecutor
     return executor(
         run_id,
         ExecutorSettings(

@@ -26,6 +26,7 @@ from iopio_async.model.stats import RunStats
 from iopio_async.orchestration import assembly
 from iopio_async.orchestration.preparation import Plan, prepare
 from iopio_async.orchestration.session import Session
+from iopio_async.orchestration.stream import EventStream
 from iopio_async.project.settings import load_config as settings_of_project
 from iopio_async.version import __version__
 
@@ -34,20 +35,22 @@ BUFFERED_BATCHES = 64
 
 
 class Run:
-    """A run in progress: iterate over it for its envelopes, to the last (``RunFinished``)."""
+    """A run in progress: iterate over it for its envelopes, to the last (``RunFinished``).
+
+    An iteration that was left can be taken up again, where it stopped.
+    """
 
     def __init__(self, config: Config, plan: Plan, *, owns_process: bool) -> None:
         self.config = config
         self.run_id = assembly.new_run_id()
-        self._plan = plan
-        self._executor = assembly.make_executor(config, self.run_id, owns_process=owns_process)
-        self._send, self._receive = anyio.create_memory_object_stream[list[ev.Envelope]](
-            BUFFERED_BATCHES
-        )
-        self._journal = Journal(config.root, self.run_id)
-        self._fault_told = False
         #: What went wrong inside iopio itself, if anything did; the exit code is 3 then.
         self.fault: BaseException | None = None
+        self._plan = plan
+        self._executor = assembly.make_executor(config, self.run_id, owns_process=owns_process)
+        self._stream = EventStream(BUFFERED_BATCHES)
+        self._journal = Journal(config.root, self.run_id)
+        self._fault_told = False
+        self._remembered = False
         self._session = Session(
             config=config,
             run_id=self.run_id,
@@ -56,6 +59,8 @@ class Run:
             make_action=plan.make_action,
             settings_of=plan.settings_of,
             emit=self._emit,
+            pace=self._stream.pace,
+            opening=self._opening(),
             remainder=plan.remainder,
             remainder_expected=plan.remainder_expected,
         )
@@ -66,21 +71,20 @@ class Run:
         return self._session.stats
 
     async def __aiter__(self) -> AsyncIterator[ev.Envelope]:
-        async for batch in self._receive:
-            for envelope in batch:
-                yield envelope
+        while (envelope := await self._stream.receive_one()) is not None:
+            yield envelope
 
     async def batches(self) -> AsyncIterator[list[ev.Envelope]]:
         """The same envelopes in the batches in which they came: cheaper for large suites."""
-        async for batch in self._receive:
+        while batch := await self._stream.receive():
             yield batch
 
     async def cancel(self, reason: CancelReason = CancelReason.EMBEDDER) -> None:
         """Start nothing new, give what runs its grace period; the stream goes on to its end."""
-        await self._session.cancel(reason)
+        self._session.cancel(reason)
 
     def kill(self) -> None:
-        """End what runs, now; the stream goes on to its end."""
+        """Start nothing new and end what runs, now; the stream goes on to its end."""
         self._session.kill()
 
     def suspend(self) -> None:
@@ -94,22 +98,24 @@ class Run:
     async def _drive(self) -> None:
         try:
             async with self._executor:
-                await self._session.run(self._opening())
+                await self._session.run()
+                self._remember()
+                self._session.close()
         except Exception as error:
             self.fault = _innermost(error)
-            envelopes = self._session.abandon(CancelReason.INTERNAL)
-            self._journal.observe(envelopes)
-            await self._send.send(envelopes)
+            self._session.abandon(CancelReason.INTERNAL)
         finally:
-            self._send.close()
+            self._stream.close()
 
     def _opening(self) -> list[ev.AnyEvent]:
-        notes = [*self.config.notes, *self._plan.warnings]
+        plan = self._plan
+        remainder_planned = plan.remainder is not None and plan.remainder_expected
+        notes = [*self.config.notes, *plan.warnings]
         return [
             ev.RunStarted(
                 run_id=self.run_id,
                 root=self.config.root,
-                modules=len(self._plan.modules),
+                modules=len(plan.modules) + remainder_planned,
                 workers=self.config.workers,
                 python=python_version(),
                 iopio=__version__,
@@ -118,29 +124,35 @@ class Run:
             *(ev.WarningIssued(message=note, category="iopio") for note in notes),
         ]
 
-    async def _emit(self, envelopes: Sequence[ev.Envelope]) -> None:
+    def _emit(self, envelopes: Sequence[ev.Envelope]) -> None:
         self._journal.observe(envelopes)
-        last = type(envelopes[-1].event) is ev.RunFinished
-        if last:
-            self._remember()
-        with contextlib.suppress(anyio.BrokenResourceError):
-            await self._send.send(list(envelopes))
-        if self._journal.fault and not self._fault_told and not last:
+        self._stream.put(envelopes)
+        if self._journal.fault and not self._fault_told and self.stats.exit_code is None:
             self._fault_told = True
-            await self._session.warn(self._journal.fault)
+            self._session.warn(self._journal.fault)
 
     def _remember(self) -> None:
-        with contextlib.suppress(InfrastructureError):
-            # The journal has told of the same folder's fault already.
-            last_failed.store(self.config.root, self.stats)
+        """Bring the record of failed tests up to date."""
+        self._remembered = True
+        config = self.config
+        by_id = any("::" in path for path in config.paths)
+        filtered = bool(by_id or config.keyword or config.markers or config.arguments)
+        asked = {module.path: module.selectors for module in self._plan.modules}
+        try:
+            last_failed.store(config.root, self.stats, asked=asked, filtered=filtered)
+        except InfrastructureError as error:
+            # The journal is in the same folder: it may have told of its fault already.
+            if not self._fault_told and self.stats.exit_code is None:
+                self._fault_told = True
+                self._session.warn(error.message)
 
     def _settle(self) -> None:
         """Close the books, whatever has happened."""
-        if self.stats.exit_code is None:
-            self._journal.observe(self._session.abandon(CancelReason.EMBEDDER))
+        self._session.abandon(CancelReason.EMBEDDER)
+        if not self._remembered:
             self._remember()
+        self._stream.close()
         self._journal.close()
-        self._receive.close()
 
 
 def load_config(directory: str | os.PathLike[str] = ".", **settings: object) -> Config:
@@ -169,17 +181,24 @@ async def open_run(
     """
     plan = await anyio.to_thread.run_sync(functools.partial(prepare, config, color=color))
     run = Run(config, plan, owns_process=owns_process)
+    cancelled = anyio.get_cancelled_exc_class()
+    error_of_body: BaseException | None = None
     try:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(run._drive)
             try:
                 yield run
+            except (cancelled, GeneratorExit):
+                raise
+            except BaseException as error:
+                # Kept out of the task group, which would wrap it into an exception group.
+                error_of_body = error
             finally:
                 tasks.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        raise _innermost(group) from None
     finally:
         run._settle()
+    if error_of_body is not None:
+        raise error_of_body
     if isinstance(run.fault, IopioError):
         raise run.fault
 

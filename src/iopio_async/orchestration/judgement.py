@@ -31,14 +31,15 @@ class Judgement(msgspec.Struct, frozen=True):
 def judge(certificate: Certificate, gone: Gone, *, attempt: int = 1) -> Judgement:
     """Judge an attempt."""
     end, status = certificate.end, gone.exit_status
-    if gone.protocol_error:
-        return _error(gone.protocol_error)
+    # A stream that was cut by iopio itself is no evidence against the worker.
     if gone.timed_out:
         return _because(
             ModuleStatus.TIMED_OUT, f"ended after {gone.duration_s:.1f} s, its time was up"
         )
-    if gone.stopped:
+    if gone.stopped and not _had_ended(certificate, gone):
         return _because(ModuleStatus.NOT_RUN, "stopped before its end")
+    if gone.protocol_error:
+        return _error(gone.protocol_error)
     if gone.lingered:
         return _error("its process did not end after its tests: a thread of theirs goes on")
     if status.signal is not None:
@@ -78,6 +79,17 @@ def judge(certificate: Certificate, gone: Gone, *, attempt: int = 1) -> Judgemen
     if gone.leaked:
         return _because(ModuleStatus.LEAKED, f"left behind: {', '.join(gone.leaked)}")
     return Judgement(ModuleStatus.PASSED)
+
+
+def _had_ended(certificate: Certificate, gone: Gone) -> bool:
+    """All tests had their turn and the process left by itself: it was asked to stop in vain."""
+    end = certificate.end
+    return (
+        certificate.complete
+        and gone.exit_status.ok
+        and end is not None
+        and end.exit_code not in _EXIT_MEANINGS
+    )
 
 
 def _error(message: str) -> Judgement:

@@ -31,6 +31,7 @@ class Narration:
         self._path = module.path
         self._attempt = attempt
         self._final = final
+        self._failed = 0
         self._counted = 0
         self.certificate = Certificate()
         self.protocol_error: ProtocolError | None = None
@@ -84,6 +85,7 @@ class Narration:
         test = self.certificate.ids[message.index]
         if message.outcome in BAD_OUTCOMES:
             self.bad_tests.append(test)
+            self._failed += 1
         else:
             self.good_tests.append(test)
         return ev.TestFinished(
@@ -144,6 +146,7 @@ class Narration:
     def _lost(self, index: int, judgement: Judgement, *, blamed: bool) -> ev.TestFinished:
         test = self.certificate.ids[index]
         self.bad_tests.append(test)
+        self._failed += blamed
         reason = judgement.failure.message if judgement.failure else "it never had its turn"
         return ev.TestFinished(
             module=self._path,
@@ -158,11 +161,12 @@ class Narration:
     def take_final_failures(self, status: ModuleStatus | None = None) -> int:
         """How many failures have come that no other attempt can heal; each is counted once.
 
-        With the attempt's ``status``, an attempt that failed without a failing test counts as one.
+        Tests that were not run are none. With the attempt's ``status``, an attempt that failed
+        without a failing test counts as one.
         """
         if not self._final:
             return 0
-        total = len(self.bad_tests)
+        total = self._failed
         if status in BAD_STATUSES and not total:
             total = 1
         more, self._counted = total - self._counted, total
@@ -175,4 +179,4 @@ class Narration:
         """
         if not self.certificate.planned or any("::" not in test for test in self.bad_tests):
             return ()
-        return tuple(self.bad_tests)
+        return tuple(dict.fromkeys(self.bad_tests))

@@ -81,7 +81,7 @@ def prepare(config: Config, *, color: bool = False) -> Plan:
         modules, note = _only_last_failed(config, modules)
         warnings = (*warnings, note) if note else warnings
         whole = False
-    if config.start_method == "forkserver":
+    if config.forks:
         modules = _with_preloads(tree, modules)
     settings = {module.path: settings_for(config, module.path) for module in modules}
     return Plan(

@@ -259,14 +259,15 @@ class Session:
     async def _execute(self, start: Start, narration: Narration) -> ModuleStatus:
         """Run the attempt and tell it; what it came to."""
         path = start.path
-        settings = self._settings_of(path)
-        action = self._make_action(self._modules[path], start)
+        module, settings = self._modules[path], self._settings_of(path)
+        action = self._make_action(module, start)
         placement = Placement(
             run_id=self._run_id,
             slot=start.slot,
             attempt=start.attempt,
             timeout_s=settings.timeout_s,
             env=settings.env,
+            preload=module.preload,
         )
         started = False
         try:

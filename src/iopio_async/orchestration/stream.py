@@ -1,8 +1,8 @@
 """The way of the envelopes from a session to its consumer: lossless, in order, and bounded.
 
-Putting never waits and never fails, so that whoever tells an event has told it, even where it is
-cancelled at that moment; it then waits for its turn in :meth:`EventStream.pace`, which is what slows
-the tests down where the consumer is slow.
+Putting never waits and never fails: an event is told, whoever is cancelled at that moment. Who has
+put something then waits in :meth:`EventStream.pace`, which slows the tests down where the consumer
+is slow.
 """
 
 from collections import deque

@@ -56,13 +56,13 @@ SETTINGS = (
     Setting(
         field="start_method",
         name="start-method",
-        kind=Choice(("spawn", "forkserver")),
-        default="forkserver on Linux, spawn elsewhere",
+        kind=Choice(("auto", "spawn", "forkserver")),
+        default="auto",
         flags=("--start-method",),
         metavar="NAME",
         doc=(
             "How a module's process comes about: spawn is a fresh interpreter, forkserver a fork "
-            "of a warm one."
+            "of a warm one; auto is forkserver on Linux and spawn elsewhere."
         ),
     ),
     Setting(

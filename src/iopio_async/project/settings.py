@@ -9,7 +9,6 @@ seconds for every module.
 """
 
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from iopio_async.errors import ConfigurationError
-from iopio_async.model.config import Config, Override, StartMethod
+from iopio_async.model.config import Config, Override
 from iopio_async.project.config_file import ConfigFile, discovered_config, given_config
 from iopio_async.project.cpus import usable_cpus
 from iopio_async.project.given_paths import check_given_paths, nearest_path, path_in
@@ -101,7 +100,6 @@ def load_config(
     if not paths and "testpaths" in chosen:
         _check_testpaths(chosen["testpaths"], root)
 
-    values.setdefault("start_method", default_start_method())
     workers, notes = _workers(values.pop("workers", "auto"), cpu_count)
     for not_a_field in ("config", "rootdir"):
         values.pop(not_a_field, None)
@@ -197,11 +195,6 @@ def _check_testpaths(given: Given, root: str) -> None:
             where=given.where(index),
             hint=f"did you mean {near}?" if near else f"it is relative to {root}",
         )
-
-
-def default_start_method() -> StartMethod:
-    """The fastest that the platform has."""
-    return "forkserver" if sys.platform.startswith("linux") else "spawn"
 
 
 def _workers(wanted: int | str, cpu_count: int | None) -> tuple[int, tuple[str, ...]]:

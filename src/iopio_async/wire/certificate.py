@@ -73,6 +73,8 @@ class Certificate:
                     self.in_flight = None
             case msg.Started(index=index):
                 self._check_running(index)
+                if self.outcomes[index] is not None:
+                    raise ProtocolError(f"test {self.ids[index]} started after it had finished")
                 self.in_flight = index
             case msg.Plan():
                 if self.planned:

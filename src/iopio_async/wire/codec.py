@@ -36,7 +36,7 @@ def decode_action(body: bytes) -> Action:
     """
     try:
         action = _action_decoder.decode(body)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"this is not an action: {error}") from error
     if action.schema_version != SCHEMA_VERSION:
         raise ProtocolError(

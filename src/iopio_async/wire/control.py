@@ -10,7 +10,7 @@ import msgspec
 from iopio_async.errors import ProtocolError
 
 
-class Control(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+class Control(msgspec.Struct, frozen=True, array_like=True):
     """Base of the closed unions below."""
 
 
@@ -77,5 +77,5 @@ def decode_control(data: bytes) -> AnyControl:
     """
     try:
         return _decoder.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"a datagram of {len(data)} bytes holds no message") from error

@@ -40,7 +40,7 @@ class FrameSplitter:
         return len(self._rest)
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield the bodies that ``chunk`` completes.
+        """Yield the bodies that ``chunk`` completes; to be iterated to its end.
 
         Raises:
             ProtocolError: a frame claims to be longer than the bound.

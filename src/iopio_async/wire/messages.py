@@ -10,7 +10,7 @@ import msgspec
 from iopio_async.model.outcome import Failure, Outcome, Section, SubTest
 
 
-class Message(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+class Message(msgspec.Struct, frozen=True, array_like=True):
     """Base of the closed union :data:`AnyMessage`."""
 
 

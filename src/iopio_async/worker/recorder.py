@@ -21,6 +21,12 @@ from iopio_async.wire.frames import PREFIX, checksum
 #: Ids in one ``Plan`` message: far below the bound on a frame, even with very long ids.
 PLAN_PIECE = 500
 
+#: How many failures of the greatest length one test may have in all.
+FAILURES_LIMITS = 8
+
+#: So many sub-tests of one test are told one by one.
+SUBTESTS_KEPT = 20_000
+
 #: Buffered bytes that are written without waiting for the next test's start.
 FLUSH_BYTES = 32 * 1024
 
@@ -82,6 +88,7 @@ class Recorder:
     ) -> None:
         """Test ``index`` has its outcome."""
         limits = self.limits
+        budget = _Budget(FAILURES_LIMITS * limits.failure_chars)
         self._finished += 1
         self._put(
             msg.Finished(
@@ -90,7 +97,7 @@ class Recorder:
                 round(duration_s, 6),
                 round(call_s, 6),
                 cut(reason, limits.property_chars) if reason else "",
-                tuple(self._failure(failure) for failure in failures),
+                self._failures(failures, budget),
                 tuple(
                     Section(cut(section.title, 200), cut(section.text, limits.section_chars))
                     for section in sections
@@ -103,9 +110,11 @@ class Recorder:
                     SubTest(
                         cut(sub.description, limits.property_chars),
                         sub.outcome,
-                        self._failure(sub.failure) if sub.failure else None,
+                        budget.spend(self._failure(sub.failure))
+                        if sub.failure and budget.left()
+                        else None,
                     )
-                    for sub in subtests
+                    for sub in subtests[:SUBTESTS_KEPT]
                 ),
                 reruns,
                 line,
@@ -119,7 +128,7 @@ class Recorder:
     ) -> None:
         """The framework recorded a warning."""
         text = cut(message, self.limits.property_chars)
-        self._put(msg.Warned(text, category, self._id(test), clean(path), line))
+        self._put(msg.Warned(text, clean(category), self._id(test), clean(path), line))
 
     def note(self, failure: Failure) -> None:
         """Something went wrong outside of any test."""
@@ -159,6 +168,16 @@ class Recorder:
         self._buffer += PREFIX.pack(len(body))
         self._buffer += body
 
+    def _failures(self, failures: Sequence[Failure], budget: "_Budget") -> tuple[Failure, ...]:
+        """As many as the budget allows; a last one says how many were left out."""
+        kept: list[Failure] = []
+        for failure in failures:
+            if not budget.left():
+                kept.append(Failure(f"and {len(failures) - len(kept)} more failures"))
+                break
+            kept.append(budget.spend(self._failure(failure)))
+        return tuple(kept)
+
     def _failure(self, failure: Failure) -> Failure:
         limits = self.limits
         return Failure(
@@ -171,6 +190,20 @@ class Recorder:
 
     def _id(self, text: str) -> str:
         return cut(text, self.limits.property_chars)
+
+
+class _Budget:
+    """How much text the failures of one test may still have, in characters."""
+
+    def __init__(self, chars: int) -> None:
+        self._chars = chars
+
+    def left(self) -> bool:
+        return self._chars > 0
+
+    def spend(self, failure: Failure) -> Failure:
+        self._chars -= len(failure.text) + len(failure.message)
+        return failure
 
 
 def clean(text: str) -> str:

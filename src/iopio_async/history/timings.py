@@ -1,0 +1,137 @@
+"""How long each test of a module takes, small enough to be kept for every test there is.
+
+A duration is one byte on a logarithmic scale, which is right to within 4 %: whoever deals out tests
+to processes needs no more. Beside it stands a number that tells which tests have to stay together,
+since they share a fixture of their module or class; 0 is for a test that is on its own. A file
+holds one module, names its path, and is compressed, since ids of tests repeat themselves.
+"""
+
+import hashlib
+import math
+import os
+import zlib
+from collections.abc import Mapping
+from typing import Self
+
+import msgspec
+
+from iopio_async.history import sealed
+
+_MARK = b"iopio tests 1\n"
+
+#: The shortest duration that is told from none, and the factor from one code to the next: the
+#: last code stands for three hours.
+_SHORTEST_S = 1e-5
+_STEP = 1.085
+_LAST_CODE = 255
+_SECONDS = (0.0, *(_SHORTEST_S * _STEP**code for code in range(_LAST_CODE)))
+_LOG_STEP = math.log(_STEP)
+
+#: No honest file is larger once it is unpacked.
+_MAX_BODY_BYTES = 1024 * 1024 * 1024
+
+
+class _Body(msgspec.Struct, frozen=True, array_like=True):
+    path: str
+    ids: list[str]
+    codes: bytes
+    scopes: list[int] = []
+
+
+class TestTimings:
+    """Durations of a module's tests by id, in the order in which they ran.
+
+    ``scopes`` has a number for each test that must not be separated from those of its number.
+    """
+
+    __test__ = False
+
+    def __init__(
+        self,
+        durations_s: Mapping[str, float] | None = None,
+        scopes: Mapping[str, int] | None = None,
+    ) -> None:
+        self.durations_s: dict[str, float] = dict(durations_s or {})
+        self.scopes: dict[str, int] = dict(scopes or {})
+
+    @property
+    def total_s(self) -> float:
+        """The sum of all durations."""
+        return sum(self.durations_s.values())
+
+    @property
+    def fingerprint(self) -> int:
+        """Another number where tests came or went or stand in another order, or scopes differ."""
+        names = "\0".join(f"{test}\0{self.scopes.get(test, 0)}" for test in self.durations_s)
+        return zlib.crc32(names.encode("utf-8", "backslashreplace"))
+
+    def updated(self, news: "TestTimings") -> "TestTimings":
+        """These timings with some of them newly taken."""
+        return TestTimings(self.durations_s | news.durations_s, self.scopes | news.scopes)
+
+    @classmethod
+    def read(cls, folder: str, path: str) -> Self:
+        """What ``folder`` holds of the module at ``path``; none where that is nothing."""
+        body = sealed.read(_file(folder, path), _MARK)
+        if body is None:
+            return cls()
+        unpacker = zlib.decompressobj()
+        try:
+            plain = unpacker.decompress(body, _MAX_BODY_BYTES)
+            found = msgspec.msgpack.decode(plain, type=_Body)
+        except (zlib.error, msgspec.DecodeError, UnicodeDecodeError):
+            return cls()
+        ids, codes, scopes = found.ids, found.codes, found.scopes
+        if found.path != printable(path) or len(ids) != len(codes):
+            return cls()
+        durations_s = dict(zip(ids, map(_SECONDS.__getitem__, codes), strict=True))
+        return cls(durations_s, {test: scope for test, scope in zip(ids, scopes) if scope})
+
+    def write(self, folder: str, path: str) -> None:
+        """Replace what ``folder`` holds of the module at ``path``.
+
+        Raises:
+            OSError: it can't be written.
+        """
+        names = list(self.durations_s)
+        body = _Body(
+            path=printable(path),
+            ids=[printable(test) for test in names],
+            codes=bytes(map(_code, self.durations_s.values())),
+            scopes=[self.scopes.get(test, 0) for test in names] if self.scopes else [],
+        )
+        data = zlib.compress(msgspec.msgpack.encode(body), 1)
+        sealed.write(_file(folder, path), _MARK, data)
+
+
+def remove(folder: str, path: str) -> None:
+    """Forget the module at ``path``.
+
+    Raises:
+        OSError: it can't be forgotten, or is unknown.
+    """
+    os.unlink(_file(folder, path))
+
+
+def printable(text: str) -> str:
+    """The text as it can be stored: what is not Unicode in a file's name is spelled out."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
+def quantised(duration_s: float) -> float:
+    """The duration as it comes back from a file."""
+    return _SECONDS[_code(duration_s)]
+
+
+def _code(duration_s: float) -> int:
+    # The comparison is also false for what is not a number.
+    if not duration_s >= _SHORTEST_S:
+        return 0
+    if duration_s >= _SECONDS[-1]:
+        return _LAST_CODE
+    return 1 + round(math.log(duration_s / _SHORTEST_S) / _LOG_STEP)
+
+
+def _file(folder: str, path: str) -> str:
+    name = hashlib.blake2b(printable(path).encode(), digest_size=16).hexdigest()
+    return os.path.join(folder, name)
