@@ -31,8 +31,30 @@ lines = st.sampled_from(
     ]
 )
 words = st.sampled_from(
-    "-x|-xvs|-k|-kfoo|--ignore|--ignore=a|--cov|-n|-n4|a|b::c|--|-||-o|--debug|--pyargs|-pno:x"
-    "|--unknown=1|-=|--=|-é".split("|")
+    [
+        "-x",
+        "-xvs",
+        "-k",
+        "-kfoo",
+        "--ignore",
+        "--ignore=a",
+        "--cov",
+        "-n",
+        "-n4",
+        "a",
+        "b::c",
+        "--",
+        "-",
+        "",
+        "-o",
+        "--debug",
+        "--pyargs",
+        "-pno:x",
+        "--unknown=1",
+        "-=",
+        "--=",
+        "-é",
+    ]
 )
 
 

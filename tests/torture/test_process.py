@@ -68,6 +68,32 @@ DEATHS = (
         "test_it",
     ),
     Case(
+        "02_after_the_tests",
+        "import atexit, os\natexit.register(os._exit, 3)\n"
+        f"{BEFORE}def test_it(): pass{AFTER}",
+        "error",
+        "exit code 3 after its tests",
+        ALL_PASSED,
+    ),
+    Case(
+        "02_at_the_end_of_the_session",
+        """\
+import os, pytest
+class AtTheEnd:
+    def pytest_sessionfinish(self):
+        os._exit(0)
+@pytest.fixture
+def broken(pytestconfig):
+    pytestconfig.pluginmanager.register(AtTheEnd())
+def test_before(): pass
+def test_it(broken): pass
+def test_after(): pass
+""",
+        "incomplete",
+        "exit code 0 before",
+        ALL_PASSED,
+    ),
+    Case(
         "02_at_import",
         f"import os; os._exit(0)\n{BEFORE}",
         "incomplete",

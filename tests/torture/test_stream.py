@@ -176,8 +176,8 @@ def test_before(): pass
 def test_it():
     for name in ("time", "monotonic", "perf_counter", "sleep", "time_ns", "perf_counter_ns"):
         setattr(time, name, broken)
-    # pytest's own capture needs os.fstat: patching that ends a plain run of pytest, too.
-    for name in ("write", "read", "_exit", "getpid", "kill", "pipe", "stat"):
+    # What pytest itself needs as it goes on (os.fstat, os.stat) would end a plain run, too.
+    for name in ("write", "read", "_exit", "kill", "pipe"):
         setattr(os, name, broken)
     sys.exit = broken
     builtins.open = broken

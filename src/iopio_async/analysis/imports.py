@@ -1,4 +1,4 @@
-"""Which modules a source imports first thing, before it does anything else.
+"""Which modules a source imports first thing, and whether running it does anything else.
 
 Only the leading statements count: imports, the docstring, and blocks that do not run on import.
 As soon as something else is executed, what is imported after it may see its effects.
@@ -53,3 +53,31 @@ def _never_on_import(test: ast.expr) -> bool:
             return True
         case _:
             return False
+
+
+def is_inert(source: bytes) -> bool:
+    """Running this as a module does nothing but import, define and name constants."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+    return all(map(_inert_statement, tree.body))
+
+
+def _inert_statement(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant()) | ast.Pass():
+            return True
+        case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+            return True
+        case ast.Assign(value=value) | ast.AnnAssign(value=value):
+            return value is None or _inert_value(value)
+        case ast.If(test=test, orelse=[]):
+            return _never_on_import(test)
+        case _:
+            return False
+
+
+def _inert_value(value: ast.expr) -> bool:
+    parts = (ast.Constant, ast.Name, ast.Tuple, ast.List, ast.Set, ast.Dict, ast.expr_context)
+    return all(isinstance(node, parts) for node in ast.walk(value))

@@ -40,6 +40,9 @@ from iopio_async.wire.control import (
 #: How far a server goes before it forks, the furthest first.
 LEVELS = ("session", "plugins")
 
+#: What is done ahead, stage by stage.
+Stages = tuple[tuple[str, ...], ...]
+
 #: How often the servers of one service are started, over a whole run.
 STARTS = 5
 
@@ -116,8 +119,8 @@ class _Service:
         self._levels = list(LEVELS if template.framework is Framework.PYTEST else LEVELS[1:])
         self._starts = 0
         self._root: _Server | None = None
-        #: What is imported ahead → the server; ``None`` where it can't be shared.
-        self._branches: dict[tuple[str, ...], _Server | None] = {}
+        #: What is done ahead → the server; ``None`` where it can't be shared.
+        self._branches: dict[Stages, _Server | None] = {}
         self._all: list[_Server] = []
         self._starting = anyio.Lock()
         self.doubts: list[str] = []
@@ -137,7 +140,7 @@ class _Service:
                 return True
         return False
 
-    async def _server(self, preload: tuple[str, ...]) -> "_Server | None":
+    async def _server(self, stages: Stages) -> "_Server | None":
         async with self._starting:
             while self._root is None or self._root.dead:
                 if not self._levels or self._starts >= STARTS:
@@ -146,27 +149,23 @@ class _Service:
                 self._root = await self._start(self._levels[0])
                 if self._root is None:
                     self._levels.pop(0)
-            return await self._branch(preload, self._root)
+            return await self._branch(stages, self._root)
 
-    async def _branch(self, preload: tuple[str, ...], root: "_Server") -> "_Server":
-        """The server that has just this imported ahead, or the nearest one that may be shared."""
-        if not preload:
-            return root
-        if preload not in self._branches:
-            channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            with theirs:
-                trunk = self._nearest(preload, root)
-                wait = trunk.branch(preload, theirs.fileno())
-            self._branches[preload] = await self._awaited(_Server(channel, wait))
-        server = self._branches[preload]
-        return server if server is not None and not server.dead else self._nearest(preload, root)
-
-    def _nearest(self, preload: tuple[str, ...], root: "_Server") -> "_Server":
-        for length in range(len(preload) - 1, 0, -1):
-            server = self._branches.get(preload[:length])
-            if server is not None and not server.dead:
-                return server
-        return root
+    async def _branch(self, stages: Stages, root: "_Server") -> "_Server":
+        """The server that has done just these stages, or as many of them as may be shared."""
+        trunk = root
+        for done in range(1, len(stages) + 1):
+            way = stages[:done]
+            if way not in self._branches:
+                channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                with theirs:
+                    wait = trunk.branch(stages[done - 1], theirs.fileno())
+                self._branches[way] = await self._awaited(_Server(channel, wait))
+            branch = self._branches[way]
+            if branch is None or branch.dead:
+                break
+            trunk = branch
+        return trunk
 
     async def _start(self, level: str) -> "_Server | None":
         """A server that is ready, or ``None`` where this level can't be had."""
@@ -259,10 +258,10 @@ class _Server:
         attempt.began(birth.pid, *ends, wait=wait)
         return True
 
-    def branch(self, preload: tuple[str, ...], control: int) -> Callable[[], Awaitable[object]]:
-        """Have another server forked, that imports these modules; what waits for its end."""
+    def branch(self, steps: tuple[str, ...], control: int) -> Callable[[], Awaitable[object]]:
+        """Have another server forked, that does these steps; what waits for its end."""
         number, birth = self._expect()
-        if not self._send(Branch(number, preload), [control]):
+        if not self._send(Branch(number, steps), [control]):
             birth.gone.set()
         return birth.gone.wait
 

@@ -70,7 +70,7 @@ class Attempt(Protocol):
 class Placement(msgspec.Struct, frozen=True, kw_only=True):
     """What an attempt gets beside its action: its slot, time limit and extra environment.
 
-    ``preload`` are imports that its process may have done before it was forked.
+    ``preload`` are steps that its process may have done before it was forked, in stages.
     """
 
     run_id: str
@@ -78,7 +78,7 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int
     timeout_s: float | None = None
     env: dict[str, str] = {}
-    preload: tuple[str, ...] = ()
+    preload: tuple[tuple[str, ...], ...] = ()
 
 
 class Executor(Protocol):

@@ -27,14 +27,17 @@ from iopio_async.history.samples import (
     ROW_BYTES,
     ModuleRecord,
     Sample,
+    seen_day,
     summary,
 )
-from iopio_async.history.timings import TestTimings, printable, quantised
+from iopio_async.history.timings import TestTimings, printable
 from iopio_async.model.outcome import ModuleStatus, Outcome, Source
 from iopio_async.model.stats import ModuleStats, RunStats
 from iopio_async.planning.estimate import ModuleSummary
 
 _FOLDER = "durations"
+_TESTS = "tests"
+_INDEX = "index"
 _MARK = b"iopio durations 1\n"
 
 #: So long a run waits for another one that is writing, before it goes without.
@@ -44,14 +47,13 @@ _LOCK_PAUSE_S = 0.01
 #: A module that was in no run for so long is forgotten.
 FORGOTTEN_AFTER_DAYS = 90
 
-#: Tests are written anew where their sum is off by more than this share and this time.
-_TESTS_SHARE = 0.1
-_TESTS_MARGIN_S = 0.02
-
 #: How modules end whose figures are typical of them.
 _CLEAN_STATUSES = frozenset(
     {ModuleStatus.PASSED, ModuleStatus.FAILED, ModuleStatus.EMPTY, ModuleStatus.LEAKED}
 )
+
+#: What locking fails with where the file system can't.
+_LOCKLESS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
 
 _SECONDS_A_DAY = 86_400
 
@@ -84,9 +86,11 @@ class _Index:
         number = self.numbers.get(path)
         return ModuleRecord() if number is None else ModuleRecord.unpack(self.rows, number)
 
-    def row(self, path: str) -> bytes:
-        start = self.numbers[path] * ROW_BYTES
-        return self.rows[start : start + ROW_BYTES]
+    def row(self, number: int) -> bytes:
+        return self.rows[number * ROW_BYTES : (number + 1) * ROW_BYTES]
+
+    def day(self, number: int) -> int:
+        return seen_day(self.rows, number)
 
 
 class _News(NamedTuple):
@@ -118,6 +122,8 @@ class History:
         self._today = int(time.time() // _SECONDS_A_DAY) if today is None else today
         self._deadline_s = deadline_s
         self._folder = os.path.join(state.path(root), _FOLDER)
+        self._tests_folder = os.path.join(self._folder, _TESTS)
+        self._index_file = os.path.join(self._folder, _INDEX)
         self._index = _Index.read(self._index_file)
         self._news: dict[str, _News] = {}
 
@@ -158,12 +164,11 @@ class History:
         for path, module in stats.modules.items():
             if module.status is None or module.status is ModuleStatus.NOT_RUN:
                 continue
-            whole = path not in narrowed
             clean = _is_clean(module)
-            self._news[path] = _News(
+            self._news[printable(path)] = _News(
                 status=module.status,
                 tests=len(module.tests),
-                sample=_sample(module) if clean and whole else None,
+                sample=_sample(module) if clean and path not in narrowed else None,
                 timings=_timings(module, (scopes or {}).get(path)) if clean else None,
             )
 
@@ -173,4 +178,97 @@ class History:
         Raises:
             InfrastructureError: it can't be written, or another run does not stop writing.
         """
-        ...
+        if not self._news:
+            return
+        state.ensure(self._root, _FOLDER, _TESTS)
+        try:
+            for path, news in self._news.items():
+                self._store_tests(path, news)
+            with _locked(os.path.join(self._folder, "lock"), self._deadline_s):
+                self._store_index()
+        except OSError as error:
+            raise InfrastructureError(
+                f"{self._folder} can't be written: {error.strerror or error}",
+                hint="durations of this run are not remembered",
+            ) from error
+        self._news.clear()
+
+    def _store_tests(self, path: str, news: _News) -> None:
+        if news.timings is None:
+            return
+        before = TestTimings.read(self._tests_folder, path)
+        after = news.timings if news.sample else before.with_some(news.timings)
+        if not before.holds_for(after):
+            after.write(self._tests_folder, path)
+
+    def _store_index(self) -> None:
+        index = _Index.read(self._index_file)
+        rows = {}
+        for path, number in index.numbers.items():
+            if path in self._news or self._today - index.day(number) <= FORGOTTEN_AFTER_DAYS:
+                rows[path] = index.row(number)
+            else:
+                with contextlib.suppress(OSError):
+                    timings.remove(self._tests_folder, path)
+        for path, news in self._news.items():
+            rows[path] = news.added_to(index.record(path), self._today).pack()
+        body = _Body(paths=list(rows), rows=b"".join(rows.values()))
+        sealed.write(self._index_file, _MARK, msgspec.msgpack.encode(body))
+        self._index = _Index(body.paths, body.rows)
+
+
+def _is_clean(module: ModuleStats) -> bool:
+    """Say whether the module ran in this run, once, with every planned test having its turn."""
+    return (
+        module.source is Source.EXECUTED
+        and module.attempts == 1
+        and module.status in _CLEAN_STATUSES
+        and all(test.outcome is not Outcome.NOT_RUN for test in module.tests.values())
+    )
+
+
+def _sample(module: ModuleStats) -> Sample | None:
+    sample = Sample(module.duration_s, module.cpu_s, module.peak_rss_bytes)
+    return sample if sample.sensible else None
+
+
+def _timings(module: ModuleStats, scopes: Mapping[str, int] | None) -> TestTimings:
+    durations_s: dict[str, float] = {}
+    # Tests of one id can't be told apart by whoever selects them, so they count as one.
+    for (test, _), finished in module.tests.items():
+        durations_s[test] = durations_s.get(test, 0.0) + finished.duration_s
+    return TestTimings(durations_s, scopes)
+
+
+@contextlib.contextmanager
+def _locked(file: str, deadline_s: float) -> Iterator[None]:
+    """Hold the lock that all writers of this history take.
+
+    Raises:
+        InfrastructureError: somebody else holds it beyond the deadline.
+        OSError: the file can't be opened.
+    """
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        until_s = time.monotonic() + deadline_s
+        while not _try_lock(descriptor):
+            if time.monotonic() >= until_s:
+                raise InfrastructureError(
+                    f"another run holds {file}", hint="durations of this run are not remembered"
+                )
+            time.sleep(_LOCK_PAUSE_S)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        # Where a file system has no locks, the worst is that one of two runs is not remembered.
+        if error.errno not in _LOCKLESS:
+            raise
+    return True

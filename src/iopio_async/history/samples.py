@@ -17,8 +17,9 @@ KEPT_SAMPLES = 5
 
 #: Expected duration and CPU seconds, peak in bytes · status · number of samples · number of tests.
 _HEAD = struct.Struct("<3f2BI")
-#: Day · sum and fingerprint of the tests' durations on file · the samples, latest first.
-_TAIL = struct.Struct(f"<HfI{3 * KEPT_SAMPLES}f")
+#: Day · the samples, latest first.
+_TAIL = struct.Struct(f"<H{3 * KEPT_SAMPLES}f")
+_DAY = struct.Struct("<H")
 ROW_BYTES = _HEAD.size + _TAIL.size
 
 #: Statuses by the number that stands for them in a row. Rows outlive a run: only ever append.
@@ -58,17 +59,11 @@ class Sample(NamedTuple):
 
 
 class ModuleRecord(NamedTuple):
-    """One module. ``samples`` come latest first; ``seen_day`` counts from 1970.
-
-    ``tests_s`` and ``tests_fingerprint`` tell whether the durations of its tests on file still
-    hold, without reading them.
-    """
+    """One module. ``samples`` come latest first; ``seen_day`` counts from 1970."""
 
     status: ModuleStatus | None = None
     seen_day: int = 0
     tests: int = 0
-    tests_s: float = 0.0
-    tests_fingerprint: int = 0
     samples: tuple[Sample, ...] = ()
 
     def pack(self) -> bytes:
@@ -85,8 +80,6 @@ class ModuleRecord(NamedTuple):
         )
         return head + _TAIL.pack(
             min(max(self.seen_day, 0), _LAST_DAY),
-            self.tests_s,
-            self.tests_fingerprint,
             *figures,
             *[0.0] * (3 * KEPT_SAMPLES - len(figures)),
         )
@@ -96,7 +89,7 @@ class ModuleRecord(NamedTuple):
         """The record in row ``number``, as far as it makes sense."""
         at = number * ROW_BYTES
         _, _, _, status, count, tests = _HEAD.unpack_from(rows, at)
-        day, tests_s, fingerprint, *figures = _TAIL.unpack_from(rows, at + _HEAD.size)
+        day, *figures = _TAIL.unpack_from(rows, at + _HEAD.size)
         samples = [
             Sample(*figures[3 * place : 3 * place + 3]) for place in range(min(count, KEPT_SAMPLES))
         ]
@@ -104,8 +97,6 @@ class ModuleRecord(NamedTuple):
             status=_status(status),
             seen_day=day,
             tests=tests,
-            tests_s=tests_s,
-            tests_fingerprint=fingerprint,
             samples=tuple(sample for sample in samples if sample.sensible),
         )
 
@@ -124,6 +115,12 @@ def summary(rows: bytes, number: int) -> ModuleSummary:
         status=_status(status),
         tests=tests,
     )
+
+
+def seen_day(rows: bytes, number: int) -> int:
+    """The day on which the module in row ``number`` was last in a run."""
+    day: int = _DAY.unpack_from(rows, number * ROW_BYTES + _HEAD.size)[0]
+    return day
 
 
 def _status(number: int) -> ModuleStatus | None:

@@ -27,6 +27,10 @@ _LAST_CODE = 255
 _SECONDS = (0.0, *(_SHORTEST_S * _STEP**code for code in range(_LAST_CODE)))
 _LOG_STEP = math.log(_STEP)
 
+#: Timings hold as long as they are off by no more than this share of the whole, and this time.
+_SHARE_OFF = 0.2
+_MARGIN_S = 0.05
+
 #: No honest file is larger once it is unpacked.
 _MAX_BODY_BYTES = 1024 * 1024 * 1024
 
@@ -59,15 +63,16 @@ class TestTimings:
         """The sum of all durations."""
         return sum(self.durations_s.values())
 
-    @property
-    def fingerprint(self) -> int:
-        """Another number where tests came or went or stand in another order, or scopes differ."""
-        names = "\0".join(f"{test}\0{self.scopes.get(test, 0)}" for test in self.durations_s)
-        return zlib.crc32(names.encode("utf-8", "backslashreplace"))
+    def holds_for(self, newer: "TestTimings") -> bool:
+        """True where a plan made from these timings is as good as one made from ``newer``."""
+        if self.durations_s.keys() != newer.durations_s.keys() or self.scopes != newer.scopes:
+            return False
+        off_s = sum(abs(self.durations_s[test] - s) for test, s in newer.durations_s.items())
+        return off_s <= _SHARE_OFF * newer.total_s + _MARGIN_S
 
-    def updated(self, news: "TestTimings") -> "TestTimings":
-        """These timings with some of them newly taken."""
-        return TestTimings(self.durations_s | news.durations_s, self.scopes | news.scopes)
+    def with_some(self, newer: "TestTimings") -> "TestTimings":
+        """These timings with some tests' newly taken; numbers of scopes are each run's own."""
+        return TestTimings(self.durations_s | newer.durations_s, self.scopes)
 
     @classmethod
     def read(cls, folder: str, path: str) -> Self:
@@ -116,11 +121,6 @@ def remove(folder: str, path: str) -> None:
 def printable(text: str) -> str:
     """The text as it can be stored: what is not Unicode in a file's name is spelled out."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
-
-
-def quantised(duration_s: float) -> float:
-    """The duration as it comes back from a file."""
-    return _SECONDS[_code(duration_s)]
 
 
 def _code(duration_s: float) -> int:

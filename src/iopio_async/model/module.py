@@ -46,8 +46,8 @@ class TestModule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``path`` is relative to the root directory with forward slashes, and is the module's name
     everywhere. ``selectors`` narrows it to these test ids; empty means all. ``size_bytes`` is a
-    first guess at how long it takes, where nothing better is known. ``preload`` are imports that
-    the module does first thing, so that a process that has done them already may be forked for it.
+    first guess at how long it takes, where nothing better is known. ``preload`` are the first
+    steps of its import that warm processes may do for it, in stages (see ``planning.preload``).
     """
 
     # pytest would otherwise try to collect it for its name.
@@ -59,4 +59,4 @@ class TestModule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     selectors: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()
     size_bytes: int = 0
-    preload: tuple[str, ...] = ()
+    preload: tuple[tuple[str, ...], ...] = ()

@@ -1,8 +1,6 @@
 """Config → plan: which modules this run has, and what each attempt of them executes."""
 
-import contextlib
 import importlib.util
-import itertools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -10,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from iopio_async.analysis.imports import leading_imports
 from iopio_async.analysis.outline import outline
 from iopio_async.errors import UsageError
 from iopio_async.history import last_failed
@@ -23,8 +20,8 @@ from iopio_async.model.module import (
     ModuleKind,
     TestModule,
 )
+from iopio_async.orchestration.preloading import with_preloads
 from iopio_async.planning.overrides import settings_for
-from iopio_async.planning.preload import SHARED_BY, plan_preloads
 from iopio_async.planning.scheduler import Start
 from iopio_async.planning.selection import choose_framework, framework_without_pytest, shard
 from iopio_async.project.discovery import Discovery, discover, read_outlines
@@ -82,7 +79,7 @@ def prepare(config: Config, *, color: bool = False) -> Plan:
         warnings = (*warnings, note) if note else warnings
         whole = False
     if config.forks:
-        modules = _with_preloads(tree, modules)
+        modules = with_preloads(tree, found.roots, pytest_config.import_mode, modules)
     settings = {module.path: settings_for(config, module.path) for module in modules}
     return Plan(
         modules=tuple(_with_group(module, settings[module.path]) for module in modules),
@@ -125,40 +122,6 @@ def _with_frameworks(
             framework = framework_without_pytest(outline(source))
         modules.append(msgspec.structs.replace(module, framework=framework))
     return tuple(modules)
-
-
-def _with_preloads(tree: Tree, modules: Sequence[TestModule]) -> tuple[TestModule, ...]:
-    """The modules with the imports that warm processes do ahead for them."""
-    if len(modules) < SHARED_BY:
-        return tuple(modules)
-    folders: dict[str, frozenset[str]] = {}
-    leading = {}
-    for module in modules:
-        if module.path.endswith(".py"):
-            path = os.path.join(tree.root, module.path)
-            names = leading_imports(tree.read(path))
-            leading[module.path] = _certain(tree, path, names, folders)
-    plans = plan_preloads(leading)
-    return tuple(
-        msgspec.structs.replace(module, preload=plans.get(module.path, ())) for module in modules
-    )
-
-
-def _certain(
-    tree: Tree, path: str, names: tuple[str, ...], folders: dict[str, frozenset[str]]
-) -> tuple[str, ...]:
-    """``names`` up to the first that another module may hide, once ``path`` is being collected.
-
-    The folder from which a test module is imported comes first on the path then.
-    """
-    hidden: frozenset[str] = frozenset()
-    for folder in {os.path.dirname(path), import_root(tree, path)}:
-        if folder not in folders:
-            with contextlib.suppress(OSError):
-                folders[folder] = frozenset(name.partition(".")[0] for name in os.listdir(folder))
-        hidden |= folders.get(folder, frozenset())
-    certain = itertools.takewhile(lambda name: name.partition(".")[0] not in hidden, names)
-    return tuple(certain)
 
 
 def _with_group(module: TestModule, settings: ModuleSettings) -> TestModule:

@@ -114,9 +114,12 @@ class _Walk:
         self._options = IgnoreRules((config.ignore, config.ignore_glob))
         self._plugins: dict[str, bool] = {}
         self._visited: set[str] = set()
+        #: What was named, and all directories above it: no rule leaves these out.
+        self._leading: set[str] = set()
 
     def start(self, points: StartingPoints) -> None:
         """Visit all starting points in order."""
+        self._leading.update(*map(_upwards, points.paths))
         for path in points.paths:
             if path in points.directories:
                 self.leftover |= any(map(self._collects, _upwards(os.path.dirname(path))))
@@ -190,16 +193,21 @@ class _Walk:
     def _enters(self, entry: os.DirEntry[str], rules: IgnoreRules) -> bool:
         """True for a subdirectory that pytest would go into."""
         path = entry.path
-        if entry.name == "__pycache__" or self._norecurse.match(entry.name, path):
-            return False
-        if rules.active and rules.match(path):
-            return False
-        if not self.config.collect_in_virtualenv and self._is_virtualenv(path):
+        if path not in self._leading and self._leaves_out(entry.name, path, rules):
             return False
         if entry.is_symlink() and self._leads_upwards(path):
             self._warn(path, "a link to a directory that holds it, not followed")
             return False
         return True
+
+    def _leaves_out(self, name: str, path: str, rules: IgnoreRules) -> bool:
+        """True for a directory that nobody named and that the rules leave out."""
+        return (
+            name == "__pycache__"
+            or self._norecurse.match(name, path)
+            or (rules.active and rules.match(path))
+            or (not self.config.collect_in_virtualenv and self._is_virtualenv(path))
+        )
 
     def _is_virtualenv(self, directory: str) -> bool:
         return self.tree.is_file(f"{directory}/pyvenv.cfg") or self.tree.is_file(

@@ -30,10 +30,10 @@ class Fork(Control, frozen=True, tag=1):
 
 
 class Branch(Control, frozen=True, tag=5):
-    """Fork another server that does these imports ahead; with its control socket."""
+    """Fork another server that does these first steps ahead; with its control socket."""
 
     number: int
-    imports: tuple[str, ...]
+    steps: tuple[str, ...]
 
 
 class Forked(Control, frozen=True, tag=2):

@@ -54,8 +54,7 @@ def _run(framework: ModuleType, action: Action, recorder: Recorder) -> int:
     try:
         framework.run(action, recorder)
     except BaseException as error:
-        if recorder.owned():
-            recorder.note(_internal(error))
+        _note(error, recorder)
         raise
     return 0
 
@@ -69,19 +68,28 @@ def _serve(framework: ModuleType, template: Action, level: str, control: int, li
     )
     if not hasattr(framework, "run_from"):
         return _run(framework, *server.born())
-    code = framework.run_from(template, level, server.born)
+    try:
+        code = framework.run_from(template, level, server.born)
+    except BaseException as error:
+        _note(error, server.recorder)
+        raise
     if not server.is_child:
         server.unprepared(code)
     return 0
 
 
-def _internal(error: BaseException) -> Failure:
+def _note(error: BaseException, recorder: Recorder | None) -> None:
+    """Tell the orchestrator that the framework broke down, if this is the process it listens to."""
+    if recorder is None or not recorder.owned():
+        return
     import traceback
 
-    return Failure(
-        message=f"the test framework broke down: {type(error).__name__}: {error}",
-        text="".join(traceback.format_exception(error)),
-        phase="session",
+    recorder.note(
+        Failure(
+            message=f"the test framework broke down: {type(error).__name__}: {error}",
+            text="".join(traceback.format_exception(error)),
+            phase="session",
+        )
     )
 
 

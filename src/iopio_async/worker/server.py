@@ -47,6 +47,8 @@ class Server:
         self._before = warmth.descriptors()
         self._doubts: list[str] = []
         self.is_child = False
+        #: In a child: what it tells the orchestrator with.
+        self.recorder: Recorder | None = None
 
     def born(self) -> tuple[Action, Recorder]:
         """Say that all is ready, and serve. Returns in a child only."""
@@ -109,7 +111,7 @@ class Server:
         self._control = socket.socket(fileno=surroundings.make_private(control))
         os.setsid()
         surroundings.hold_lifeline(self._lifeline)
-        self._doubts = warmth.import_ahead(request.imports)
+        self._doubts = warmth.import_ahead(request.steps)
         return self.born()
 
     def _begin(self, request: Fork, received: list[int]) -> tuple[Action, Recorder]:
@@ -123,7 +125,7 @@ class Server:
         surroundings.hold_lifeline(self._lifeline)
         action = decode_action(Path(request.action_file).read_bytes())
         pristine.restore(request.environment)
-        recorder = Recorder(surroundings.make_private(result), action.limits)
+        recorder = self.recorder = Recorder(surroundings.make_private(result), action.limits)
         surroundings.keep_stacks(action)
         gc.enable()
         return action, recorder

@@ -37,8 +37,10 @@ def target(descriptor: int) -> str:
     return os.readlink(f"/proc/self/fd/{descriptor}")
 
 
-def import_ahead(names: tuple[str, ...]) -> list[str]:
-    """Import modules that tests would import; reasons why they had better do it themselves.
+def import_ahead(steps: tuple[str, ...]) -> list[str]:
+    """Do first steps of importing test modules; reasons why they had better do it themselves.
+
+    A step is a module's name, or an absolute path to put first on ``sys.path``, as pytest does.
 
     Under a test framework, a warning or a line of output that an import causes belongs to the
     module that caused it, and may even fail it.
@@ -46,14 +48,18 @@ def import_ahead(names: tuple[str, ...]) -> list[str]:
     printed = _output_bytes()
     with warnings.catch_warnings(record=True) as issued:
         warnings.simplefilter("always")
-        for name in names:
+        for name in steps:
+            if name.startswith("/"):
+                if sys.path[0] != name:
+                    sys.path.insert(0, name)
+                continue
             try:
                 importlib.import_module(name)
             except BaseException as error:
                 return [f"importing {name} raises {type(error).__name__}"]
-    found = [f"importing {', '.join(names)} issues warnings"] if issued else []
+    found = [f"importing {', '.join(steps)} issues warnings"] if issued else []
     if _output_bytes() != printed:
-        found.append(f"importing {', '.join(names)} prints something")
+        found.append(f"importing {', '.join(steps)} prints something")
     return found
 
 

@@ -295,6 +295,15 @@ def test_directories_that_are_not_entered(project: Project) -> None:
     ]
 
 
+def test_a_directory_on_the_way_to_a_named_path_is_entered(project: Project) -> None:
+    project.write(["tests/build/test_a.py", "tests/build/test_b.py", "tests/dist/test_c.py"])
+
+    assert project.names("tests", "tests/build/test_b.py") == [
+        "tests/build/test_a.py",
+        "tests/build/test_b.py",
+    ]
+
+
 def test_norecursedirs(project: Project) -> None:
     project.write({"pytest.ini": "[pytest]\nnorecursedirs = tests/data old_*\n"})
     project.write(

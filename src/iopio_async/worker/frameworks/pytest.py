@@ -273,9 +273,12 @@ class Telling:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
-        """Announce the plan just before the first test."""
+        """Announce the plan just before the first test; hold nothing back after the last."""
         self._plan(session, session.items)
-        return (yield)
+        try:
+            return (yield)
+        finally:
+            self._recorder.flush()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
