@@ -39,13 +39,14 @@ class Script:
     """What becomes of an attempt.
 
     ``ends`` is how its process ends if it is let. ``refused`` is why there is no process at all,
-    ``spawn_s`` how long it takes to have one. ``stop_s`` seconds after it was asked to stop the
-    attempt is killed, unless its script has ended by then.
+    ``breaks`` a bug that shows instead; ``spawn_s`` is how long it takes to have one. ``stop_s``
+    seconds after it was asked to stop the attempt is killed, unless its script has ended by then.
     """
 
     steps: tuple[Step, ...] = ()
     ends: Gone = LEFT_WELL
     refused: str = ""
+    breaks: str = ""
     spawn_s: float = 0.0
     stop_s: float = 0.0
 
@@ -75,10 +76,7 @@ def passes(
     steps: list[Step] = [*plan(list(tests), foreign=foreign)]
     for index, outcome in enumerate(tests.values()):
         steps += [msg.Started(index), test_s, msg.Finished(index, outcome, test_s)]
-    if not tests:
-        code = 5
-    else:
-        code = int(any(outcome in BAD_OUTCOMES for outcome in tests.values()))
+    code = int(any(outcome in BAD_OUTCOMES for outcome in tests.values())) if tests else 5
     return (*steps, end(steps, code))
 
 
@@ -114,9 +112,7 @@ class FakeAttempt:
             if ended is not None:
                 break
         ended = ended or self._ended() or self._script.ends
-        self._gone = msgspec.structs.replace(
-            ended, duration_s=anyio.current_time() - self._began_s
-        )
+        self._gone = msgspec.structs.replace(ended, duration_s=anyio.current_time() - self._began_s)
 
     async def close(self) -> None:
         await self._stream.aclose()
@@ -189,6 +185,8 @@ class FakeExecutor:
             await anyio.sleep(script.spawn_s)
             if script.refused:
                 raise InfrastructureError(script.refused)
+            if script.breaks:
+                raise RuntimeError(script.breaks)
             self.started.append((action.path, placement.attempt))
             self.actions.append(action)
             self.placements.append(placement)
@@ -201,6 +199,13 @@ class FakeExecutor:
                 await attempt.close()
         finally:
             self.running[action.path] -= 1
+
+    @property
+    def doubts(self) -> list[str]:
+        return []
+
+    def halt(self) -> None:
+        self.halted = True
 
     def suspend(self) -> None:
         raise NotImplementedError

@@ -154,9 +154,12 @@ async def _play(scenario: Scenario) -> Played:
     played = Played(executor, session)
 
     async def drive() -> None:
-        async with executor:
-            await session.run()
-            session.close()
+        try:
+            async with executor:
+                await session.run()
+                session.close()
+        except* RuntimeError:
+            session.abandon(CancelReason.INTERNAL)
         stream.close()
 
     async def do(at_s: float, deed: Deed) -> None:

@@ -2,7 +2,7 @@
 
 :class:`CheckedScheduler` takes the same stimuli as the scheduler that it wraps. It keeps books of
 its own, as simple as can be (it looks at every pair of modules), and verifies each instruction.
-:func:`simulate` is a tiny event-driven simulation on top: modules that take a time and end in a way.
+:func:`simulate` is a tiny event-driven simulation on top: modules that take time and end somehow.
 """
 
 import heapq

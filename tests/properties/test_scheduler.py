@@ -5,11 +5,11 @@ there are slots, nothing that could run is passed over, nobody is overtaken too 
 idle without need, each module has one final word, and all of it ends.
 """
 
+from fakes.simulation import Job, simulate
+from fakes.strategies import graphs, many
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes.simulation import Job, simulate
-from fakes.strategies import graphs, many
 from iopio_async.model.outcome import BAD_STATUSES, ModuleStatus
 
 

@@ -1,16 +1,16 @@
 """Whole runs of the session, at random: the stream's grammar holds, and nothing is lost.
 
-``fakes.runs`` verifies each run: the events keep the grammar of ``model.events``, the statistics are
-their fold, what was consumed is what was told, and no attempt is left.
+``fakes.runs`` verifies each run: the events keep the grammar of ``model.events``, the statistics
+are their fold, what was consumed is what was told, and no attempt is left.
 """
 
 from dataclasses import replace
 
+from fakes.runs import Scenario, cancel, kill, play
+from fakes.strategies import many, scenarios
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes.runs import Scenario, cancel, kill, play
-from fakes.strategies import many, scenarios
 from iopio_async.model import events as ev
 from iopio_async.model.outcome import BAD_OUTCOMES, BAD_STATUSES, CancelReason, ModuleStatus
 from iopio_async.model.stats import RunStats

@@ -65,6 +65,7 @@ class ProcessExecutor(abc.ABC):
         #: Several attempts have run at once since the last time that none did.
         self._overlapped = False
         self._count = 0
+        self._halted = False
         self.tasks: anyio.abc.TaskGroup
 
     async def __aenter__(self) -> Self:
@@ -145,6 +146,7 @@ class ProcessExecutor(abc.ABC):
         self, attempt: ProcessAttempt, action: Action, placement: Placement
     ) -> None:
         for delay_s in (*LAUNCH_DELAYS_S, None):
+            self.check_not_halted()
             try:
                 await self._launch(attempt, action, placement)
             except OSError as error:
@@ -239,6 +241,19 @@ class ProcessExecutor(abc.ABC):
         while self._settings.owns_children and (strays := self._adopted()):
             for pid in strays:
                 supervise.kill_and_reap(pid)
+
+    def halt(self) -> None:
+        """Start nothing more; what runs is not touched."""
+        self._halted = True
+
+    def check_not_halted(self) -> None:
+        """Raise where nothing is to be started any more.
+
+        Raises:
+            InfrastructureError: the run is being cancelled.
+        """
+        if self._halted:
+            raise InfrastructureError("nothing is started any more: the run is being cancelled")
 
     @property
     def doubts(self) -> list[str]:

@@ -9,6 +9,7 @@ nothing with it: its children are adopted by the orchestrator and waited for.
 
 import functools
 import os
+import signal
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -43,6 +44,9 @@ LEVELS = ("session", "plugins")
 #: What is done ahead, stage by stage.
 Stages = tuple[tuple[str, ...], ...]
 
+#: How long a server that was let go may take to end.
+PATIENCE_S = 1.0
+
 #: How often the servers of one service are started, over a whole run.
 STARTS = 5
 
@@ -67,6 +71,12 @@ class ForkserverExecutor(SpawnExecutor):
     def doubts(self) -> list[str]:
         """Why servers went less far than they might have, in words."""
         return [doubt for service in self._services.values() for doubt in service.doubts]
+
+    def halt(self) -> None:
+        """Start nothing more: servers that are not ready yet are given up."""
+        super().halt()
+        for service in self._services.values():
+            service.halt()
 
     async def _launch(self, attempt: ProcessAttempt, action: Action, placement: Placement) -> None:
         key = (action.framework, action.arguments, tuple(sorted(placement.env.items())))
@@ -143,6 +153,7 @@ class _Service:
     async def _server(self, stages: Stages) -> "_Server | None":
         async with self._starting:
             while self._root is None or self._root.dead:
+                self._executor.check_not_halted()
                 if not self._levels or self._starts >= STARTS:
                     return None
                 self._starts += 1
@@ -178,13 +189,18 @@ class _Service:
             except OSError:
                 channel.close()
                 raise
-        return await self._awaited(_Server(channel, functools.partial(supervise.wait, pid)))
+        return await self._awaited(_Server(channel, functools.partial(supervise.wait, pid), pid))
 
     async def _awaited(self, server: "_Server") -> "_Server | None":
         """The server once it is ready, or ``None`` where it had better not be used."""
         self._all.append(server)
         self._executor.tasks.start_soon(server.listen)
-        await server.answered.wait()
+        # What makes a server hang makes a module hang: there it is met, and told, within its time.
+        with anyio.move_on_after(self._placement.timeout_s):
+            await server.answered.wait()
+        if not server.answered.is_set():
+            server.kill()
+            await server.answered.wait()
         if isinstance(server.answer, Ready):
             self._executor.helpers.add(server.answer.pid)
             if not server.answer.doubts:
@@ -193,11 +209,21 @@ class _Service:
         server.dismiss()
         return None
 
+    def halt(self) -> None:
+        """Give up the servers that are not ready yet."""
+        for server in self._all:
+            if not server.answered.is_set():
+                server.kill()
+
     async def close(self) -> None:
         """Let all servers go, the last started first: each is then waited for by its parent."""
         for server in reversed(self._all):
             server.dismiss()
-            await server.gone.wait()
+            with anyio.move_on_after(PATIENCE_S):
+                await server.gone.wait()
+            if not server.gone.is_set():
+                server.kill()
+                await server.gone.wait()
 
 
 @dataclass(eq=False)
@@ -213,10 +239,14 @@ class _Birth:
 class _Server:
     """One server's process and the socket to it; ``wait`` waits for the end of the process."""
 
-    def __init__(self, channel: socket.socket, wait: Callable[[], Awaitable[object]]) -> None:
+    def __init__(
+        self, channel: socket.socket, wait: Callable[[], Awaitable[object]], pid: int = 0
+    ) -> None:
         channel.setblocking(False)
         self._socket = channel
         self._wait = wait
+        #: Known from the start, or told by the process itself as its first word.
+        self._pid = pid
         self._births: dict[int, _Birth] = {}
         self._next_number = 0
         self.dead = False
@@ -230,6 +260,11 @@ class _Server:
             self.dead = True
             anyio.notify_closing(self._socket)
             self._socket.close()
+
+    def kill(self) -> None:
+        """End it, whatever it is doing."""
+        if self._pid and not self.gone.is_set():
+            supervise.signal_group(self._pid, signal.SIGKILL)
 
     async def fork(
         self, attempt: ProcessAttempt, action_file: str, environment: dict[str, str]
@@ -305,6 +340,8 @@ class _Server:
 
     def _take(self, data: bytes) -> None:
         match decode_control(data):
+            case Forked(number=0, pid=pid):
+                self._pid = pid
             case Forked(number=number, pid=pid):
                 birth = self._births[number]
                 birth.pid = pid

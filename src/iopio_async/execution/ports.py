@@ -104,6 +104,10 @@ class Executor(Protocol):
         """
         ...
 
+    def halt(self) -> None:
+        """Start nothing more: attempts that are about to start fail at once."""
+        ...
+
     @property
     def doubts(self) -> list[str]:
         """Why attempts were started in a slower way than the configured one, so far."""

@@ -15,7 +15,7 @@ import errno
 import fcntl
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Self
 
 import msgspec
@@ -139,6 +139,11 @@ class History:
         number = self._index.numbers.get(printable(path))
         return None if number is None else summary(self._index.rows, number)
 
+    def summaries(self, paths: Iterable[str]) -> dict[str, ModuleSummary]:
+        """What is known of those of the modules of which anything is."""
+        found = ((path, self.summary(path)) for path in paths)
+        return {path: each for path, each in found if each is not None}
+
     def tests(self, path: str) -> dict[str, float]:
         """Seconds of each test of the module, set-up and teardown included, in order; or none."""
         return TestTimings.read(self._tests_folder, path).durations_s
@@ -153,14 +158,17 @@ class History:
         self,
         stats: RunStats,
         *,
-        narrowed: Collection[str] = frozenset(),
+        asked: Mapping[str, Sequence[str]] | None = None,
+        filtered: bool = False,
         scopes: Mapping[str, Mapping[str, int]] | None = None,
     ) -> None:
         """Take note of a run; nothing is written before :meth:`store`.
 
-        ``narrowed`` are the paths of modules of which only a part was asked for: those tell of
-        their tests, and not of themselves. ``scopes`` are as :meth:`scopes` will give them.
+        Modules of which only a part was asked for tell of their tests, not of themselves: those
+        that ``asked`` narrows to some tests, or all where the run was ``filtered`` by ids, a
+        keyword, markers or arguments. ``scopes`` are as :meth:`scopes` will give them.
         """
+        asked, scopes = asked or {}, scopes or {}
         for path, module in stats.modules.items():
             if module.status is None or module.status is ModuleStatus.NOT_RUN:
                 continue
@@ -168,8 +176,8 @@ class History:
             self._news[printable(path)] = _News(
                 status=module.status,
                 tests=len(module.tests),
-                sample=_sample(module) if clean and path not in narrowed else None,
-                timings=_timings(module, (scopes or {}).get(path)) if clean else None,
+                sample=_sample(module) if clean and not (filtered or asked.get(path)) else None,
+                timings=_timings(module, scopes.get(path, {})) if clean else None,
             )
 
     def store(self) -> None:
@@ -232,12 +240,14 @@ def _sample(module: ModuleStats) -> Sample | None:
     return sample if sample.sensible else None
 
 
-def _timings(module: ModuleStats, scopes: Mapping[str, int] | None) -> TestTimings:
+def _timings(module: ModuleStats, scopes: Mapping[str, int]) -> TestTimings:
     durations_s: dict[str, float] = {}
     # Tests of one id can't be told apart by whoever selects them, so they count as one.
     for (test, _), finished in module.tests.items():
-        durations_s[test] = durations_s.get(test, 0.0) + finished.duration_s
-    return TestTimings(durations_s, scopes)
+        name = printable(test)
+        # In this order, what is not a number becomes nothing.
+        durations_s[name] = durations_s.get(name, 0.0) + max(0.0, finished.duration_s)
+    return TestTimings(durations_s, {printable(test): key for test, key in scopes.items()})
 
 
 @contextlib.contextmanager

@@ -6,14 +6,9 @@ a file as a whole. The checksum is against accidents, not against malice: whoeve
 may as well write a valid file, so readers still check what they are told.
 """
 
-import os
-import stat
 import zlib
 
 from iopio_async.history import state
-
-#: No honest file is larger: a million tests with long names stay below it.
-MAX_FILE_BYTES = 256 * 1024 * 1024
 
 _CHECKSUM_BYTES = 4
 
@@ -30,13 +25,7 @@ def write(file: str, mark: bytes, body: bytes) -> None:
 def read(file: str, mark: bytes) -> bytes | None:
     """The body of ``file``, or ``None`` where there is no whole file of this mark."""
     try:
-        # A pipe of that name must not keep the run waiting.
-        descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as stream:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
-                return None
-            data = stream.read(MAX_FILE_BYTES)
+        data = state.read(file)
     except OSError:
         return None
     start = len(mark) + _CHECKSUM_BYTES

@@ -43,7 +43,7 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
 
 
 class TestTimings:
-    """Durations of a module's tests by id, in the order in which they ran.
+    """Durations of a module's tests by printable id, in the order in which they ran.
 
     ``scopes`` has a number for each test that must not be separated from those of its number.
     """
@@ -90,7 +90,8 @@ class TestTimings:
         if found.path != printable(path) or len(ids) != len(codes):
             return cls()
         durations_s = dict(zip(ids, map(_SECONDS.__getitem__, codes), strict=True))
-        return cls(durations_s, {test: scope for test, scope in zip(ids, scopes) if scope})
+        shared = zip(ids, scopes, strict=False)
+        return cls(durations_s, {test: scope for test, scope in shared if scope})
 
     def write(self, folder: str, path: str) -> None:
         """Replace what ``folder`` holds of the module at ``path``.
@@ -101,7 +102,7 @@ class TestTimings:
         names = list(self.durations_s)
         body = _Body(
             path=printable(path),
-            ids=[printable(test) for test in names],
+            ids=names,
             codes=bytes(map(_code, self.durations_s.values())),
             scopes=[self.scopes.get(test, 0) for test in names] if self.scopes else [],
         )

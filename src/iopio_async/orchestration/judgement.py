@@ -37,7 +37,8 @@ def judge(certificate: Certificate, gone: Gone, *, attempt: int = 1) -> Judgemen
             ModuleStatus.TIMED_OUT, f"ended after {gone.duration_s:.1f} s, its time was up"
         )
     if gone.stopped and not _had_ended(certificate, gone):
-        return _because(ModuleStatus.NOT_RUN, "stopped before its end")
+        status_so_far = ModuleStatus.FAILED if certificate.any_bad else ModuleStatus.NOT_RUN
+        return _because(status_so_far, "stopped before its end")
     if gone.protocol_error:
         return _error(gone.protocol_error)
     if gone.lingered:

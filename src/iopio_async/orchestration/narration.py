@@ -33,6 +33,7 @@ class Narration:
         self._final = final
         self._failed = 0
         self._counted = 0
+        self._lost_beside = False
         self.certificate = Certificate()
         self.protocol_error: ProtocolError | None = None
         self.current = ""
@@ -107,19 +108,22 @@ class Narration:
     def conclude(self, gone: Gone) -> tuple[Judgement, list[ev.AnyEvent]]:
         """Judge the attempt; the events that complete it.
 
-        The test in flight of an attempt that was lost counts as failed; the planned tests behind
-        it as not run.
+        The test in flight of an attempt that was lost counts as failed, unless iopio was asked to
+        stop it; the planned tests behind it count as not run.
         """
         certificate = self.certificate
         judgement = judge(certificate, gone, attempt=self._attempt)
         told: list[ev.AnyEvent] = []
         in_flight = certificate.in_flight
-        blamed = in_flight is not None and judgement.status is not ModuleStatus.NOT_RUN
+        unfinished = certificate.unfinished()
         if judgement.status in BAD_STATUSES:
+            blamed = None if gone.stopped else in_flight
             told.extend(
-                self._lost(index, judgement, blamed=blamed and index == in_flight)
-                for index in certificate.unfinished()
+                self._lost(index, judgement, blamed=index == blamed) for index in unfinished
             )
+        self._lost_beside = judgement.status is ModuleStatus.ERROR or (
+            judgement.status is not ModuleStatus.FAILED and not unfinished
+        )
         for stream, captured in (("stdout", gone.stdout), ("stderr", gone.stderr)):
             if captured.total_bytes:
                 told.append(
@@ -177,6 +181,8 @@ class Narration:
 
         A module that could not be collected, or lost something beside its tests, runs whole.
         """
-        if not self.certificate.planned or any("::" not in test for test in self.bad_tests):
+        if self._lost_beside or not self.certificate.planned:
+            return ()
+        if any("::" not in test for test in self.bad_tests):
             return ()
         return tuple(dict.fromkeys(self.bad_tests))

@@ -23,7 +23,12 @@ from iopio_async.model.module import (
 from iopio_async.orchestration.preloading import with_preloads
 from iopio_async.planning.overrides import settings_for
 from iopio_async.planning.scheduler import Start
-from iopio_async.planning.selection import choose_framework, framework_without_pytest, shard
+from iopio_async.planning.selection import (
+    UNITTEST_FILES,
+    choose_framework,
+    framework_without_pytest,
+    shard,
+)
 from iopio_async.project.discovery import Discovery, discover, read_outlines
 from iopio_async.project.pytest_config import PytestConfig, locate_pytest_config
 from iopio_async.project.tree import Tree, import_root
@@ -59,12 +64,16 @@ def prepare(config: Config, *, color: bool = False) -> Plan:
     here = Path(config.invocation_dir)
     pytest_config = locate_pytest_config(here, config.paths, config.arguments, os.environ)
     tree = Tree(config.root)
+    unittest_names = config.framework == "unittest" or not (
+        pytest_installed or pytest_config.configured
+    )
     found = discover(
         pytest_config,
         config.invocation_dir,
         root=config.root,
         paths=config.paths,
         testpaths=config.testpaths,
+        python_files=UNITTEST_FILES if unittest_names else (),
         search_path=_search_path(config),
     )
     modules = _with_frameworks(config, found, pytest_config, tree, pytest_installed)
@@ -116,10 +125,11 @@ def _with_frameworks(
     )
     modules = []
     for module in found.modules:
-        framework = settings_for(config, module.path).framework or chosen
-        if config.framework == "auto" and not pytest_installed:
+        framework = settings_for(config, module.path).framework
+        if framework is None and not pytest_installed:
             source = tree.read(os.path.join(tree.root, module.path))
             framework = framework_without_pytest(outline(source))
+        framework = framework or chosen
         modules.append(msgspec.structs.replace(module, framework=framework))
     return tuple(modules)
 
@@ -173,8 +183,9 @@ class _ActionMaker:
             options += ["-k", config.keyword]
         if config.markers:
             options += ["-m", config.markers]
-        # pytest finds its own testpaths by itself; then it also knows that they were not given.
-        paths = () if found.origin == "pytest testpaths" else found.roots
+        # What pytest would find by itself is not given: it also knows then that it was not.
+        by_itself = {"paths": config.paths, "pytest testpaths": (), "directory": ()}
+        paths = by_itself.get(found.origin, found.roots)
         self._arguments = (*options, *paths)
 
     def __call__(self, module: TestModule, start: Start) -> Action:

@@ -129,6 +129,7 @@ class Session:
             return
         self._begin()
         self._scheduler.cancel(reason)
+        self._executor.halt()
         for going in self._going.values():
             going.attempt.stop()
         self._tell([ev.CancellationStarted(reason=reason)])

@@ -147,7 +147,7 @@ def read_config_text(path: Path, display: str) -> str | None:
         raise ConfigurationError(
             f"byte 0x{data[error.start]:02x} is not valid UTF-8",
             where=f"{display}:{line}",
-            hint="TOML files are UTF-8: save the file in that encoding",
+            hint="configuration files are UTF-8: save the file in that encoding",
         ) from None
 
 

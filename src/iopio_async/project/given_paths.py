@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from iopio_async.errors import UsageError
+from iopio_async.planning.selection import split_node_id
 from iopio_async.project.quotation import plainly, shown, suggestion
 
 #: So many entries of a folder are looked at for a suggestion.
@@ -22,7 +23,14 @@ def check_given_paths(paths: Sequence[str], *, invocation_dir: str, root: str) -
         UsageError: one does not, with a suggestion where there is a likely one.
     """
     for given in paths:
-        path, separator, selection = given.partition("::")
+        if given.startswith("@"):
+            # A file of arguments, which the discovery opens.
+            continue
+        path = split_node_id(given).path
+        if not os.path.lexists(path_in(invocation_dir, path)):
+            # A folder of the path may have a bracket in its name.
+            path = given.partition("::")[0]
+        separator, selection = given[len(path) : len(path) + 2], given[len(path) + 2 :]
         if not path or "\0" in path:
             raise UsageError(f"not a path: {shown(given)}")
         try:

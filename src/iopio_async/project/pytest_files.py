@@ -7,18 +7,15 @@ far larger than any configuration, is never read.
 
 import re
 import stat
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from iopio_async.errors import ConfigurationError
+from iopio_async.project.config_file import display_path, parse_toml, read_config_text
 
-#: No configuration is larger; what is, is refused instead of read.
-_LARGEST_BYTES = 4 * 1024 * 1024
 _COMMENT_MARKS = ("#", ";")
-_TOML_PLACE = re.compile(r"\s*\(at (?:line (?P<line>\d+), column \d+|end of document)\)$")
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -50,21 +47,11 @@ def _read(path: Path) -> str:
     Raises:
         ConfigurationError: it cannot be read, is too large or is not UTF-8.
     """
-    try:
-        if path.stat().st_size > _LARGEST_BYTES:
-            raise ConfigurationError(
-                f"larger than {_LARGEST_BYTES} bytes, which no configuration is", where=f"{path}:1"
-            )
-        data = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot be read: {error.strerror or error}", where=str(path)
-        ) from error
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise ConfigurationError(f"not UTF-8: {error.reason}", where=f"{path}:{line}") from error
+    display = display_path(path, Path.cwd())
+    text = read_config_text(path, display)
+    if text is None:
+        raise ConfigurationError("cannot be read: no such file", where=display)
+    return text
 
 
 def parse_ini(text: str, path: str) -> dict[str, dict[str, str]]:
@@ -117,17 +104,7 @@ def parse_ini(text: str, path: str) -> dict[str, dict[str, str]]:
 
 def _parse_toml(path: Path) -> tuple[str, dict[str, object]]:
     text = _read(path)
-    try:
-        return text, tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        place = _TOML_PLACE.search(str(error))
-        line = _line(text, len(text.rstrip()))
-        if place and place["line"]:
-            line = int(place["line"])
-        problem = _TOML_PLACE.sub("", str(error))
-        raise ConfigurationError(f"not valid TOML: {problem}", where=f"{path}:{line}") from error
-    except RecursionError as error:
-        raise ConfigurationError("nested too deeply", where=f"{path}:1") from error
+    return text, parse_toml(text, display_path(path, Path.cwd()))
 
 
 def _pytest_ini(path: Path) -> Section | None:

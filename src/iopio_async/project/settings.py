@@ -101,8 +101,10 @@ def load_config(
         _check_testpaths(chosen["testpaths"], root)
 
     workers, notes = _workers(values.pop("workers", "auto"), cpu_count)
-    for not_a_field in ("config", "rootdir"):
-        values.pop(not_a_field, None)
+    values.pop("config", None)
+    if values.pop("rootdir", None) is not None:
+        # The workers' pytest has to agree.
+        values["arguments"] = (*values.get("arguments", ()), f"--rootdir={root}")
     values["overrides"] = _weakened(given)
     return Config(
         root=root,

@@ -1,4 +1,10 @@
-"""Encoders and decoders: messages of workers, the event stream, and the action a worker reads."""
+"""Encoders and decoders: messages of workers, the event stream, and the action a worker reads.
+
+An action holds paths, which may be any bytes: lone surrogates stand for those that are no UTF-8.
+The standard library's JSON carries them, which MessagePack by definition does not.
+"""
+
+import json
 
 import msgspec
 
@@ -9,11 +15,9 @@ from iopio_async.wire.messages import AnyMessage
 
 _encoder = msgspec.msgpack.Encoder()
 _message_decoder: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)
-_action_decoder = msgspec.msgpack.Decoder(Action)
 _json_encoder = msgspec.json.Encoder()
 
 encode_message = _encoder.encode
-encode_action = _encoder.encode
 
 
 def decode_message(body: bytes) -> AnyMessage:
@@ -28,6 +32,11 @@ def decode_message(body: bytes) -> AnyMessage:
         raise ProtocolError(f"a frame of {len(body)} bytes holds no message: {error}") from error
 
 
+def encode_action(action: Action) -> bytes:
+    """The bytes that :func:`decode_action` reads."""
+    return json.dumps(msgspec.to_builtins(action)).encode("ascii")
+
+
 def decode_action(body: bytes) -> Action:
     """The action that a worker is to execute.
 
@@ -35,8 +44,8 @@ def decode_action(body: bytes) -> Action:
         ProtocolError: it is none, or of another version of iopio.
     """
     try:
-        action = _action_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        action = msgspec.convert(json.loads(body), Action)
+    except (ValueError, RecursionError) as error:
         raise ProtocolError(f"this is not an action: {error}") from error
     if action.schema_version != SCHEMA_VERSION:
         raise ProtocolError(

@@ -37,7 +37,10 @@ class Branch(Control, frozen=True, tag=5):
 
 
 class Forked(Control, frozen=True, tag=2):
-    """Said by the child itself, once it leads a session of its own."""
+    """Said by the child itself, once it leads a session of its own.
+
+    A branch says it over its own socket, as number 0.
+    """
 
     number: int
     pid: int

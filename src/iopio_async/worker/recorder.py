@@ -189,7 +189,7 @@ class Recorder:
         )
 
     def _id(self, text: str) -> str:
-        return cut(text, self.limits.property_chars)
+        return told_id(text, self.limits)
 
 
 class _Budget:
@@ -204,6 +204,11 @@ class _Budget:
     def spend(self, failure: Failure) -> Failure:
         self._chars -= len(failure.text) + len(failure.message)
         return failure
+
+
+def told_id(test_id: str, limits: Limits) -> str:
+    """A test's id as it is told, and so as it comes back where this test is to run again."""
+    return cut(test_id, limits.property_chars)
 
 
 def clean(text: str) -> str:

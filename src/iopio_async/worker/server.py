@@ -110,6 +110,7 @@ class Server:
         self._control.close()
         self._control = socket.socket(fileno=surroundings.make_private(control))
         os.setsid()
+        self._say(Forked(0, os.getpid()))
         surroundings.hold_lifeline(self._lifeline)
         self._doubts = warmth.import_ahead(request.steps)
         return self.born()

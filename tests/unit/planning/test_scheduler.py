@@ -5,8 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 
 import pytest
-
 from fakes.simulation import CheckedScheduler
+
 from iopio_async.model.module import Claim, Mode, TestModule
 from iopio_async.model.outcome import CancelReason, ModuleStatus
 from iopio_async.planning import scheduler as scheduling
@@ -26,7 +26,9 @@ def make() -> Iterator[Make]:
     """Makes schedulers. When the test is over each is run to its end, and verified."""
     made: list[CheckedScheduler] = []
 
-    def checked(capacity: int, *modules: TestModule, overtakes: int = OVERTAKES) -> CheckedScheduler:
+    def checked(
+        capacity: int, *modules: TestModule, overtakes: int = OVERTAKES
+    ) -> CheckedScheduler:
         made.append(CheckedScheduler(capacity, overtakes))
         for module in modules:
             made[-1].add(module)
@@ -377,7 +379,8 @@ def groups(modules: int, groups: int) -> list[TestModule]:
     modes = [Mode.EXCLUSIVE, *[Mode.SHARED] * 9]
     return [
         module(
-            f"test_{number}", Claim(f"group-{chance.randrange(groups)}", modes[chance.randrange(10)])
+            f"test_{number}",
+            Claim(f"group-{chance.randrange(groups)}", modes[chance.randrange(10)]),
         )
         for number in range(modules)
     ]

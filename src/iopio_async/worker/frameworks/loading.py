@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from iopio_async.model.action import Action
+from iopio_async.worker.recorder import told_id
 
 
 def load_module(action: Action) -> ModuleType:
@@ -93,6 +94,7 @@ class Selection:
 
     def __init__(self, action: Action) -> None:
         self._selectors = frozenset(action.selectors)
+        self._limits = action.limits
         keyword = action.keyword
         self._pattern = keyword if not keyword or "*" in keyword else f"*{keyword}*"
 
@@ -100,6 +102,7 @@ class Selection:
         """True where the test, or the class that it is in, is among the selectors."""
         if not self._selectors:
             return True
+        test_id = told_id(test_id, self._limits)
         while test_id not in self._selectors:
             test_id, separator, _ = test_id.rpartition("::")
             if not separator:

@@ -22,7 +22,7 @@ from iopio_async.model.action import Action
 from iopio_async.model.module import ModuleKind
 from iopio_async.model.outcome import Failure
 from iopio_async.worker.frameworks.pytest_reports import Phases, failure_of
-from iopio_async.worker.recorder import Recorder
+from iopio_async.worker.recorder import Recorder, told_id
 
 #: Options of pytest and of well-known plugins that would spread one module over processes, or have
 #: all modules write the same file; each with the value that turns it off.
@@ -149,6 +149,15 @@ class Narrowing:
         """Keep pytest's own cache out of the project: runs at the same time would race in it."""
         config._inicache["cache_dir"] = os.path.join(self._action.private_dir, "cache")
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Spare the plugins that note all ids in pytest's cache, which nobody will read."""
+        for name in ("lfplugin", "nfplugin"):
+            plugin = session.config.pluginmanager.getplugin(name)
+            # They also break down over ids that are not UTF-8.
+            if plugin is not None and not plugin.active:
+                session.config.pluginmanager.unregister(plugin)
+
     @pytest.hookimpl(wrapper=True)
     def pytest_collection(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Collect only along the way to the module."""
@@ -186,11 +195,12 @@ class Narrowing:
         """Keep the selected tests, where only some are wanted."""
         if not self._action.selectors:
             return
-        wanted = frozenset(self._action.selectors)
-        dropped = [item for item in items if item.nodeid not in wanted]
-        if dropped:
-            config.hook.pytest_deselected(items=dropped)
-            items[:] = [item for item in items if item.nodeid in wanted]
+        selectors, limits = frozenset(self._action.selectors), self._action.limits
+        wanted = [item for item in items if told_id(item.nodeid, limits) in selectors]
+        if len(wanted) < len(items):
+            chosen = set(wanted)
+            config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+            items[:] = wanted
 
 
 class Telling:
