@@ -122,8 +122,10 @@ def run_plain(case: Any, folder: Path) -> Side:
 def run_iopio(case: Any, folder: Path, *more: str) -> Side:
     """Run iopio over a case's project, which is laid out in ``folder``."""
     report = folder.with_name(f"{folder.name}.report")
-    own = case.own if case.own is not None else ("--", *case.options) if case.options else ()
-    options, for_pytest = (own[: own.index("--")], own[own.index("--") :]) if "--" in own else (own, ())
+    if case.own is not None:
+        options, for_pytest = case.own, ()
+    else:
+        options, for_pytest = (), ("--", *case.options) if case.options else ()
     finished = subprocess.run(
         [
             *script("iopio"),

@@ -222,6 +222,13 @@ class Live:
             if not self._read_more():
                 raise AssertionError(f"no {kind} {fields} came; stderr: {self.rest().stderr}")
 
+    def until_any(self) -> Event:
+        """Read the stream until there is an event that was not returned before."""
+        while len(self._told) == len(self.events):
+            assert self._read_more(), "the stream has ended"
+        self._told.add(len(self._told) + 1)
+        return self.events[len(self._told) - 1]
+
     def until_output(self, text: bytes) -> None:
         """Read standard output, whatever it holds, until this text has come."""
         while text not in b"\n".join([*self._lines, self._unread]):

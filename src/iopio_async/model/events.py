@@ -159,7 +159,10 @@ class ModuleFinished(Event, frozen=True, kw_only=True, tag="module_finished"):
 
 
 class WarningIssued(Event, frozen=True, kw_only=True, tag="warning_issued"):
-    """A warning of a test (``category`` is its class) or of iopio itself (``category`` iopio)."""
+    """A warning of a test (``category`` is its class), or of iopio itself.
+
+    Then ``category`` is ``iopio``, or ``iopio-detail`` where it matters only to who looks closely.
+    """
 
     message: str
     category: str

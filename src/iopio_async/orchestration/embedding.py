@@ -50,6 +50,7 @@ class Run:
         self._stream = EventStream(BUFFERED_BATCHES)
         self._journal = Journal(config.root, self.run_id)
         self._fault_told = False
+        self._doubts_told = 0
         self._remembered = False
         self._session = Session(
             config=config,
@@ -130,6 +131,12 @@ class Run:
         if self._journal.fault and not self._fault_told and self.stats.exit_code is None:
             self._fault_told = True
             self._session.warn(self._journal.fault)
+        told = self._doubts_told
+        if len(self._executor.doubts) > told and self.stats.exit_code is None:
+            self._doubts_told = len(self._executor.doubts)
+            for doubt in self._executor.doubts[told:]:
+                message = f"processes are started in a slower way: {doubt}"
+                self._session.warn(message, category="iopio-detail")
 
     def _remember(self) -> None:
         """Bring the record of failed tests up to date."""

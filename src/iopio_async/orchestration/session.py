@@ -163,9 +163,9 @@ class Session:
         internal = reason is CancelReason.INTERNAL
         self._tell([self._last_event(ExitCode.INTERNAL if internal else None)])
 
-    def warn(self, message: str) -> None:
-        """Tell a warning of iopio's own."""
-        self._tell([ev.WarningIssued(message=message, category="iopio")])
+    def warn(self, message: str, *, category: str = "iopio") -> None:
+        """Tell a warning of iopio's own; ``iopio-detail`` is for those who ask for details."""
+        self._tell([ev.WarningIssued(message=message, category=category)])
 
     def _begin(self) -> None:
         """Tell the opening and the plan, once."""

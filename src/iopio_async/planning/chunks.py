@@ -23,8 +23,9 @@ from typing import NamedTuple
 
 import msgspec
 
-#: The longest chunk that is tried, as parts of the time that the run would take at best.
-_PARTS = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
+#: The time that the run would take at best, over the longest chunk that is tried. Below 1, chunks
+#: are longer than at best, as they have to be where each costs much.
+_PARTS = (0.6, 0.7, 0.8, 0.9, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
 
 #: A run that takes so much longer than at best is not worth a search.
 _GOOD_ENOUGH = 1.02
@@ -235,17 +236,17 @@ class _Run:
         return makespan_s(durations_s, self._workers, self._filler_s)
 
     def _without_idle_cuts(self, counts: dict[str, int], shortest_s: float) -> dict[str, int]:
-        """Take back, one after another, the cuts without which the run is about as short.
+        """The fewest chunks of each module with which the run is about as short.
 
         A module whose cuts save less than one of its processes costs stays whole.
         """
         counts = dict(counts)
+        enough_s = shortest_s * _GOOD_ENOUGH
         for name, part in sorted(self._parts.items(), key=lambda item: (item[1].whole_s, item[0])):
-            while counts[name] > 1:
-                without_s = self.takes_s({**counts, name: counts[name] - 1})
-                if without_s > shortest_s * _GOOD_ENOUGH:
+            for count in range(part.count_for(enough_s), counts[name]):
+                if self.takes_s({**counts, name: count}) <= enough_s:
+                    counts[name] = count
                     break
-                counts[name] -= 1
             if counts[name] > 1:
                 whole = {**counts, name: 1}
                 if self.takes_s(whole) - self.takes_s(counts) <= part.fixed_s:

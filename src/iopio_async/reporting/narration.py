@@ -245,8 +245,8 @@ class Narrator:
         return details
 
     def _warning_issued(self, event: ev.WarningIssued) -> str:
-        if event.category == "iopio":
-            if self._quiet:
+        if event.category in {"iopio", "iopio-detail"}:
+            if self._quiet or (event.category == "iopio-detail" and not self._detailed):
                 return ""
             return self._lines(f"{self._palette.ink('warn', 'warning:')} {_said(event)}\n")
         self._warned += 1

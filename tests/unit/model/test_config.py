@@ -9,7 +9,7 @@ from iopio_async.model.module import Framework
 
 def test_two_paths_are_all_that_is_needed():
     config = Config(root="/r", invocation_dir="/r")
-    assert (config.workers, config.framework, config.start_method) == (1, "auto", "spawn")
+    assert (config.workers, config.framework, config.start_method) == (1, "auto", "auto")
     assert (config.timeout_s, config.maxfail, config.retries) == (None, 0, 0)
 
 

@@ -13,6 +13,7 @@ import iopio_async
 from iopio_async import Config, InfrastructureError, RunStats, UsageError, open_run, run_tests
 from iopio_async.history import last_failed
 from iopio_async.model import events as ev
+from iopio_async.model.config import StartMethod
 from iopio_async.model.outcome import CancelReason, ModuleStatus, Outcome
 from iopio_async.orchestration import embedding
 from iopio_async.orchestration.embedding import Run, load_config
@@ -73,10 +74,15 @@ def processes(run: Run) -> list[str]:
     return found
 
 
+def hangs(envelope: ev.Envelope) -> bool:
+    """The endless test has been started."""
+    return isinstance(envelope.event, ev.TestStarted) and envelope.event.id.endswith("endless")
+
+
 async def until_it_hangs(run: Run) -> None:
-    """Consume envelopes until the hanging test has been started."""
+    """Consume envelopes until the endless test has been started."""
     async for envelope in run:
-        if isinstance(envelope.event, ev.TestStarted) and envelope.event.id.endswith("endless"):
+        if hangs(envelope):
             return
     pytest.fail("the hanging test was not started")
 
@@ -177,8 +183,12 @@ async def test_two_runs_at_once_do_not_disturb_each_other(make: Make) -> None:
 # -- cut off -----------------------------------------------------------------------------------
 
 
-async def test_cancelling_the_scope_around_a_run_ends_every_process(make: Make) -> None:
+@pytest.mark.parametrize("start_method", ["spawn", "forkserver"])
+async def test_cancelling_the_scope_around_a_run_ends_every_process(
+    make: Make, start_method: StartMethod
+) -> None:
     config = make(hanging=HANGING, waiting=GOOD, workers=1)
+    config = msgspec.structs.replace(config, start_method=start_method)
     runs: list[Run] = []
 
     async def embed(scope: anyio.CancelScope) -> None:
@@ -248,9 +258,7 @@ async def test_a_consumer_may_cancel_its_run_and_hear_it_to_its_end(make: Make) 
         async with open_run(config) as run:
             async for envelope in run:
                 told.append(envelope)
-                if isinstance(envelope.event, ev.TestStarted) and envelope.event.id.endswith(
-                    "endless"
-                ):
+                if hangs(envelope):
                     await run.cancel(CancelReason.INTERRUPT)
                     run.kill()
 
