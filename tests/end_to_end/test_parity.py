@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from end_to_end import sides
-from fixture_projects.pytest_cases import CASES, EXIT_CODES, Case
+from fixture_projects.pytest_case import EXIT_CODES, Case
+from fixture_projects.pytest_cases import CASES
 
 START_METHODS = ("spawn", "forkserver")
 

@@ -50,7 +50,8 @@ def test_captured_descriptors(run_case: RunCase) -> None:
 
 def test_odd_bytes_survive_as_text(run_case: RunCase) -> None:
     row = run_case("telling").test("test_output.py::test_escapes")
-    assert "\\udcff" in sections(row)["Captured stdout call"]
+    # pytest's own capture makes a question mark of what it can't encode.
+    assert sections(row)["Captured stdout call"].startswith("red \x1b]0;title\x07 ? \u202e nul\0")
     assert "\\udcff" in row["failures"][0]["message"]
     assert "nul\0" in row["failures"][0]["message"]
 
@@ -133,7 +134,7 @@ def test_phases_of_failures(run_case: RunCase) -> None:
         ("tests/test_phases.py::test_skipped_in_call", "here"),
         ("tests/test_skipped_module.py", "not on this planet"),
         ("tests/test_xfail.py::test_passes", "it should not pass"),
-        ("tests/test_phases.py::test_given_up_in_call", "reason: given up"),
+        ("tests/test_phases.py::test_given_up_in_call", "given up"),
         ("tests/test_classes.py::TestSkipped::test_one", "whole class"),
     ],
 )
@@ -159,7 +160,7 @@ def test_reruns_are_counted(run_case: RunCase) -> None:
 def test_a_failure_of_a_surplus_round_is_told(run_case: RunCase) -> None:
     module = run_case("two rounds").module("tests/test_shaky.py")
     assert module["status"] == "error"
-    assert "test_once_only failed when it was run once more" in module["failure"]["message"]
+    assert "test_third_time failed when it was run once more" in module["failure"]["message"]
 
 
 def test_why_a_session_failed_without_a_failing_test(run_case: RunCase) -> None:

@@ -39,8 +39,9 @@ class Script:
     """What becomes of an attempt.
 
     ``ends`` is how its process ends if it is let. ``refused`` is why there is no process at all,
-    ``breaks`` a bug that shows instead; ``spawn_s`` is how long it takes to have one. ``stop_s``
-    seconds after it was asked to stop the attempt is killed, unless its script has ended by then.
+    ``breaks`` a bug that shows instead; ``spawn_s`` is how long it takes to have one, and
+    ``heedless`` that it comes to be even where the executor was halted meanwhile. So many seconds
+    after it was asked to stop (``stop_s``), the attempt is killed, unless it has ended by then.
     """
 
     steps: tuple[Step, ...] = ()
@@ -48,6 +49,7 @@ class Script:
     refused: str = ""
     breaks: str = ""
     spawn_s: float = 0.0
+    heedless: bool = False
     stop_s: float = 0.0
 
 
@@ -168,6 +170,7 @@ class FakeExecutor:
         self.placements: list[Placement] = []
         self.attempts: list[FakeAttempt] = []
         self.entered = self.left = 0
+        self._halted = anyio.Event()
 
     async def __aenter__(self) -> Self:
         self.entered += 1
@@ -182,7 +185,11 @@ class FakeExecutor:
         self.running[action.path] += 1
         self.most_running = max(self.most_running, self.running.total())
         try:
-            await anyio.sleep(script.spawn_s)
+            with anyio.move_on_after(script.spawn_s):
+                await self._halted.wait()
+                if not script.heedless:
+                    raise InfrastructureError("nothing is started any more")
+                await anyio.sleep_forever()
             if script.refused:
                 raise InfrastructureError(script.refused)
             if script.breaks:
@@ -205,7 +212,7 @@ class FakeExecutor:
         return []
 
     def halt(self) -> None:
-        self.halted = True
+        self._halted.set()
 
     def suspend(self) -> None:
         raise NotImplementedError

@@ -36,6 +36,9 @@ class _Grammar:
         self.last: ev.RunFinished | None = None
 
     def take(self, event: ev.AnyEvent) -> None:
+        if isinstance(event, ev.AttemptStarted | ev.CancellationStarted) and not self.attempts:
+            assert self.run is not None
+            assert len(self.planned) == self.run.modules, "the plan did not stand at the start"
         assert self.last is None, f"{event} after the end of the run"
         assert (self.run is None) == isinstance(event, ev.RunStarted), f"{event} out of place"
         match event:

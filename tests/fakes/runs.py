@@ -40,8 +40,9 @@ class Scenario:
     """A run: what its modules' attempts do, and what happens around it.
 
     ``scripts`` holds, by module, the script of each attempt; the last one serves all others.
-    ``deeds`` happen at their time in seconds. The consumer takes ``batch_s`` for each batch, and
-    leaves after ``leaves_after`` batches; its scope is cancelled at ``cut_off_s``.
+    ``deeds`` happen at their time in seconds, those of a time below 0 before the run begins. The
+    consumer takes ``batch_s`` for each batch, and leaves after ``leaves_after`` batches; its scope
+    is cancelled at ``cut_off_s``.
     """
 
     scripts: Mapping[str, Sequence[Script]]
@@ -147,7 +148,9 @@ async def _play(scenario: Scenario) -> Played:
         settings_of=lambda _: settings,
         emit=emit,
         pace=stream.pace,
-        opening=[_run_started(modules, scenario.workers)],
+        opening=[
+            _run_started(len(modules) + scenario.remainder_expected, scenario.workers),
+        ],
         remainder=REMAINDER if scenario.remainder else None,
         remainder_expected=scenario.remainder_expected,
     )
@@ -162,6 +165,10 @@ async def _play(scenario: Scenario) -> Played:
             session.abandon(CancelReason.INTERNAL)
         stream.close()
 
+    for at_s, deed in scenario.deeds:
+        if at_s < 0:
+            deed(session)
+
     async def do(at_s: float, deed: Deed) -> None:
         await anyio.sleep(at_s)
         deed(session)
@@ -171,7 +178,8 @@ async def _play(scenario: Scenario) -> Played:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(drive)
             for at_s, deed in scenario.deeds:
-                tasks.start_soon(do, at_s, deed)
+                if at_s >= 0:
+                    tasks.start_soon(do, at_s, deed)
             batches = 0
             while batches < scenario.leaves_after and (batch := await stream.receive()):
                 played.heard.extend(batch)
@@ -183,11 +191,11 @@ async def _play(scenario: Scenario) -> Played:
     return played
 
 
-def _run_started(modules: Sequence[TestModule], workers: int) -> ev.RunStarted:
+def _run_started(modules: int, workers: int) -> ev.RunStarted:
     return ev.RunStarted(
         run_id="run",
         root="/",
-        modules=len(modules),
+        modules=modules,
         workers=workers,
         python="3",
         iopio="1",

@@ -125,6 +125,7 @@ def scripts(draw: st.DrawFn, path: str) -> Script:
         steps=tuple(steps),
         ends=ENDS[draw(st.sampled_from([*["well"] * 8, *ENDS]))],
         spawn_s=draw(st.sampled_from([0, 0, 0.1, 2])),
+        heedless=draw(st.booleans()),
         stop_s=draw(st.sampled_from([0, 0.2, 5])),
     )
 

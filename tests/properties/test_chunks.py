@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 
 import pytest
+from fakes.strategies import many
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fakes.strategies import many
 from iopio_async.planning.chunks import (
     LongModule,
     class_of,
@@ -21,16 +21,24 @@ from iopio_async.planning.chunks import (
 NAMES = ("test_a", "test_b[{}]", "A::test_a", "A::Inner::test_b[{}]", "B::test_c", "B::test_d[{}]")
 
 
+NAMES_OF_MANY_CLASSES = (*NAMES, *(f"Class{number}::test" for number in range(6)))
+
+
 @st.composite
-def long_modules(draw: st.DrawFn, max_tests: int = 30) -> LongModule:
-    """A module of tests in classes or not, some of which share fixtures, in any order."""
+def long_modules(draw: st.DrawFn, max_tests: int = 30, *, free: bool = False) -> LongModule:
+    """A module of tests in classes or not, some of which share fixtures, in any order.
+
+    A free one costs nothing to split, and its classes and fixtures are many.
+    """
+    keys = st.integers(0, 9 if free else 3)
     drawn = draw(
         st.lists(
             st.tuples(
-                st.sampled_from(NAMES),
-                st.one_of(st.just(0.0), st.floats(0.001, 5.0)),
-                st.one_of(st.none(), st.none(), st.none(), st.integers(0, 3)),
+                st.sampled_from(NAMES_OF_MANY_CLASSES if free else NAMES),
+                st.just(1.0) if free else st.one_of(st.just(0.0), st.floats(0.001, 5.0)),
+                st.one_of(st.none(), keys) if free else st.one_of(*[st.none()] * 3, keys),
             ),
+            min_size=4 if free else 0,
             max_size=max_tests,
         )
     )
@@ -39,11 +47,12 @@ def long_modules(draw: st.DrawFn, max_tests: int = 30) -> LongModule:
         for number, (name, taken_s, key) in enumerate(drawn)
     }
     tests = [(test, taken_s) for test, (taken_s, _) in unique.items()]
-    beyond_s = draw(st.floats(0.0, 5.0))
+    tests_s = sum(taken_s for _, taken_s in tests)
+    beyond_s = 0.0 if free else draw(st.floats(0.0, 5.0))
     return LongModule(
         tests=tests,
-        whole_s=sum(taken_s for _, taken_s in tests) * draw(st.floats(0.5, 1.0)) + beyond_s,
-        overhead_s=draw(st.floats(0.0, 2.0)),
+        whole_s=tests_s if free else tests_s * draw(st.floats(0.5, 1.0)) + beyond_s,
+        overhead_s=0.0 if free else draw(st.floats(0.0, 2.0)),
         together={test: key for test, (_, key) in unique.items() if key is not None},
     )
 
@@ -66,8 +75,13 @@ def check(module: LongModule, chunks: Sequence[Sequence[str]]) -> None:
     assert all(len(numbers) == 1 for numbers in groups.values())
 
 
-@many(400)
-@given(long_modules(), st.integers(1, 6), st.floats(0.0, 30.0), st.floats(0.0, 1.0))
+@many(600)
+@given(
+    long_modules() | long_modules(free=True),
+    st.integers(1, 6),
+    st.just(0.0) | st.floats(0.0, 30.0),
+    st.floats(0.0, 1.0),
+)
 def test_a_split_is_a_partition_that_tears_nothing_apart(
     module: LongModule, workers: int, others_total_s: float, longest_share: float
 ) -> None:
@@ -106,7 +120,7 @@ def run_s(
 
 @many(400)
 @given(
-    st.lists(long_modules(), max_size=4),
+    st.lists(long_modules() | long_modules(free=True), max_size=4),
     st.lists(st.floats(0.01, 10.0), max_size=20),
     st.integers(1, 6),
 )

@@ -16,7 +16,7 @@ from iopio_async.model.outcome import BAD_OUTCOMES, BAD_STATUSES, CancelReason, 
 from iopio_async.model.stats import RunStats
 from iopio_async.orchestration.session import CUT_SHORT_EXIT_CODES
 
-MOMENTS = st.sampled_from([0, 0.05, 0.3, 0.5, 1, 1.2, 2, 2.6, 3, 5, 10])
+MOMENTS = st.sampled_from([-1, 0, 0.05, 0.3, 0.5, 1, 1.2, 2, 2.6, 3, 5, 10])
 
 
 def expected_exit_code(stats: RunStats) -> int:
@@ -67,7 +67,7 @@ def test_a_consumer_may_leave_at_any_moment(
     if by_itself:
         played = play(replace(scenario, leaves_after=batches))
     else:
-        played = play(replace(scenario, cut_off_s=at_s))
+        played = play(replace(scenario, cut_off_s=max(at_s, 0)))
 
     assert isinstance(played.told[-1].event, ev.RunFinished)
     assert played.stats.exit_code == expected_exit_code(played.stats)

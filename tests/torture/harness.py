@@ -245,6 +245,12 @@ class Live:
         self.events.extend(read_events(line for line in lines if line.startswith(b'{"seq"')))
         return bool(data)
 
+    def stop_reading(self) -> None:
+        """Close our end of standard output: nobody reads it from now on."""
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        self.process.stdout = None
+
     def wait_stopped(self) -> None:
         """Wait until the command has stopped itself."""
         _, status = os.waitpid(self.pid, os.WUNTRACED)
@@ -368,14 +374,21 @@ class Project:
         deadline_s = time.monotonic() + within_s
         while found := survivors(run_id):
             left_s = deadline_s - time.monotonic()
-            assert left_s > 0, f"still alive: {[describe(pid) for pid in found]}"
+            if left_s <= 0:
+                words = [describe(pid) for pid in found]
+                for pid in found:
+                    # The next case is not to find them again.
+                    os.kill(pid, signal.SIGKILL)
+                raise AssertionError(f"still alive: {words}")
             wait_for_end(found[0], left_s)
 
 
 def clean_environment() -> dict[str, str]:
     """The environment of a command that nobody has prepared anything for."""
     package_home = Path(iopio_async.__file__).parents[1]
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in os.environ}
+    kept = {
+        name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in os.environ
+    }
     return kept | {
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(package_home),
@@ -525,7 +538,8 @@ class Meeting:
 
     def say(self, word: str) -> str:
         """The statement by which a test says a word."""
-        return f"open({str(self._path)!r}, 'wb', 0).write(b'<{word}>')"
+        # All in one call, so that an interrupt finds nothing half-done.
+        return f"__import__('pathlib').Path({str(self._path)!r}).write_text('<{word}>')"
 
     def hear(self, word: str) -> None:
         """Wait until the word was said."""

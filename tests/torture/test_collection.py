@@ -35,9 +35,7 @@ BROKEN = {
     "test_missing.py": Broken(
         b"\n\nimport there_is_no_such_module\n", "ModuleNotFoundError", "test_missing.py:3"
     ),
-    "test_deep.py": Broken(
-        b"x = " + b"(" * 5000 + b")" * 5000 + b"\n", "", "test_deep.py"
-    ),
+    "test_deep.py": Broken(b"x = " + b"(" * 5000 + b")" * 5000 + b"\n", "", "test_deep.py"),
 }
 
 #: Case 29, as far as it runs.

@@ -1,4 +1,4 @@
-"""The command itself is interrupted, killed, stopped, or not listened to: cases 36-43, 45, 48-51."""
+"""The command is interrupted, killed, stopped or not listened to: cases 36-43, 45, 48, 49, 51."""
 
 import ast
 import errno
@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 
 import anyio
-import iopio_async
 import pytest
+
+import iopio_async
 from iopio_async.errors import InfrastructureError
 from iopio_async.execution import executor as executors
 from iopio_async.execution.ports import Placement
@@ -30,7 +31,9 @@ def tidied():
     yield
     pathlib.Path("tidied").touch()
 def test_it(tidied):
-    signal.pause()
+    {say}
+    while True:
+        signal.pause()
 """
 
 #: Can't be talked into ending.
@@ -39,6 +42,7 @@ import signal
 def test_it():
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    {say}
     while True:
         signal.pause()
 """
@@ -46,19 +50,19 @@ def test_it():
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
-def interrupted(project, harness, running, *arguments):
+def interrupted(project, harness, meeting, running, *arguments):
     """A run with a module that is done, one that is in its test, and one that never starts."""
-    project.write("test_running.py", running)
+    project.write("test_running.py", running.format(say=meeting.say("running")))
     project.write("test_never.py", "def test_it(): pass\n")
     files = (harness.CONTROL, "test_running.py", "test_never.py")
     live = project.start("--workers=1", *arguments, *files)
-    live.until("test_started", module="test_running.py")
+    meeting.hear("running")
     return live
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_36_37_the_first_signal_lets_tests_tear_down(project, harness, number):
-    with interrupted(project, harness, WAITS, "--grace=30s") as live:
+def test_36_37_the_first_signal_lets_tests_tear_down(project, harness, meeting, number):
+    with interrupted(project, harness, meeting, WAITS, "--grace=30s") as live:
         live.send(number)
         outcome = live.rest()
     project.check(outcome, code=SIGNALS[number])
@@ -70,8 +74,8 @@ def test_36_37_the_first_signal_lets_tests_tear_down(project, harness, number):
     assert report["summary"]["exit_code"] == SIGNALS[number]
 
 
-def test_36_who_does_not_listen_has_the_grace_period(project, harness):
-    with interrupted(project, harness, STUBBORN, "--grace=300ms") as live:
+def test_36_who_does_not_listen_has_the_grace_period(project, harness, meeting):
+    with interrupted(project, harness, meeting, STUBBORN, "--grace=300ms") as live:
         live.send(signal.SIGINT)
         outcome = live.rest()
     project.check(outcome, code=130)
@@ -79,8 +83,8 @@ def test_36_who_does_not_listen_has_the_grace_period(project, harness):
 
 
 @pytest.mark.parametrize("times", [2, 3])
-def test_36_the_second_signal_kills(project, harness, times):
-    with interrupted(project, harness, STUBBORN, "--grace=60s") as live:
+def test_36_the_second_signal_kills(project, harness, meeting, times):
+    with interrupted(project, harness, meeting, STUBBORN, "--grace=60s") as live:
         live.send(signal.SIGINT)
         live.until("cancellation_started")
         for _ in range(times - 1):
@@ -134,6 +138,7 @@ def test_38_killed_at_any_moment_nothing_survives(project, harness, seed, method
         for _ in range(seen):
             live.until_any()
         live.process.kill()
+        live.process.wait()
         killed_s = time.monotonic()
         run_id = live.events[0]["run_id"]
         project.check_gone(run_id, within_s=1.0 + harness.NOISE_S / 2)
@@ -159,11 +164,11 @@ def test_39_who_is_stopped_is_not_timed_out(project, harness, gates, method):
         live.until("test_started")
         live.send(signal.SIGTSTP)
         live.wait_stopped()
-        stat = Path(f"/proc/{pid}/stat").read_text()
-        assert stat.rpartition(")")[2].split()[0] == "T"
         # Long enough for the time limit to pass, had it gone on.
         said, _, _ = select.select([live.process.stdout], [], [], stopped_s)
         assert not said
+        stat = Path(f"/proc/{pid}/stat").read_text()
+        assert stat.rpartition(")")[2].split()[0] == "T"
         live.send(signal.SIGCONT)
         gate.open()
         outcome = live.rest()
@@ -178,21 +183,20 @@ def test_40_the_reader_leaves_after_the_first_line(project, gates, options):
     project.write("test_hangs.py", f"def test_it():\n    {never.wait}\n")
     with project.start(*options, "-vv" if not options else "test_waits.py", json=False) as live:
         assert os.read(live.process.stdout.fileno(), 10)
-        live.process.stdout.close()
+        live.stop_reading()
         first.open()
-        live.process.stdout = None
         outcome = live.rest()
     assert outcome.code == 141, outcome.stderr
     assert outcome.stderr == ""
     project.check_gone(project.journal()[0]["run_id"])
 
 
-#: Says more than any terminal or pipe holds, in as many events as the event loop lets through.
+#: Says far more than any terminal, pipe or queue holds: a quarter of a megabyte for each number.
 LOUD = """\
 import pytest
-@pytest.mark.parametrize("number", range(60))
+@pytest.mark.parametrize("number", range({count}))
 def test_loud(number):
-    raise ValueError("loud\\n" * 30_000)
+    raise ValueError("loud " * 60_000)
 def test_says_so():
     {say}
 """
@@ -202,7 +206,7 @@ MEMORY_BYTES = (150 + 64) * 1024 * 1024
 
 
 def test_41_nobody_reads_the_terminal(project, harness, meeting):
-    project.write("test_loud.py", LOUD.format(say=meeting.say("loud")))
+    project.write("test_loud.py", LOUD.format(count=60, say=meeting.say("loud")))
     project.write("test_other.py", f"def test_it():\n    {meeting.say('other')}\n")
     ours, theirs = pty.openpty()
     try:
@@ -226,7 +230,7 @@ def test_41_nobody_reads_the_terminal(project, harness, meeting):
 
 @pytest.mark.slow
 def test_41_a_terminal_that_stays_blocked_is_left_alone(project):
-    project.write("test_loud.py", LOUD.format(say="pass"))
+    project.write("test_loud.py", LOUD.format(count=60, say="pass"))
     ours, theirs = pty.openpty()
     try:
         with project.start("-vv", json=False, stdout=theirs) as live:
@@ -239,35 +243,44 @@ def test_41_a_terminal_that_stays_blocked_is_left_alone(project):
 
 
 def test_41_nobody_reads_the_pipe(project, harness, meeting):
-    project.write("test_loud.py", LOUD.format(say=meeting.say("loud")))
+    project.write("test_loud.py", LOUD.format(count=60, say=meeting.say("loud")))
     project.write("test_other.py", f"def test_it():\n    {meeting.say('other')}\n")
     with project.start("-vv", "--workers=1", json=False) as live:
         meeting.hear("loud")
         meeting.hear("other")
         assert harness.peak_rss_bytes(live.pid) < MEMORY_BYTES
-        live.process.stdout.close()
-        live.process.stdout = None
+        live.stop_reading()
         outcome = live.rest()
     assert outcome.code == 141
     assert outcome.stderr == ""
 
 
-def test_41_nobody_reads_the_stream_of_events(project, harness, meeting):
+@pytest.mark.parametrize("ends", ["by a time limit", "by an interrupt"])
+def test_41_nobody_reads_the_stream_of_events(project, harness, meeting, ends):
     # Nothing of it may be left out, so the tests have to wait; but time limits and signals hold.
-    project.write("test_loud.py", LOUD.format(say=meeting.say("loud")))
+    timeout_s = 3.0
+    loud = LOUD.format(count=300, say="pass")
+    # By then, more waits to be written than is let in.
+    says = f"    if number == 60: {meeting.say('loud')}\n"
+    project.write("test_loud.py", loud.replace("    raise", f"{says}    raise"))
     project.write(
         "test_hangs.py",
-        f"import signal\ndef test_it():\n    {meeting.say('hangs')}\n    signal.pause()\n",
+        f"import signal\ndef test_it():\n    {meeting.say('hangs')}\n"
+        "    while True:\n        signal.pause()\n",
     )
-    with project.start("--grace=300ms") as live:
+    overrides = f"[[tool.iopio.overrides]]\npaths = ['test_hangs.py']\ntimeout = {timeout_s}\n"
+    project.write("pyproject.toml", overrides if ends == "by a time limit" else "")
+    with project.start("test_loud.py", "test_hangs.py", "--grace=300ms") as live:
+        hanging = live.until("attempt_started", module="test_hangs.py")["pid"]
         meeting.hear("hangs")
-        live.until("test_finished", module="test_loud.py")
-        hanging = next(event for event in live.events if event.get("module") == "test_hangs.py")
+        meeting.hear("loud")
+        if ends == "by an interrupt":
+            live.send(signal.SIGINT)
+        assert harness.wait_for_end(hanging, timeout_s + harness.NOISE_S)
         live.send(signal.SIGINT)
         live.send(signal.SIGINT)
-        assert harness.wait_for_end(hanging["pid"] if "pid" in hanging else live.pid, 20)
-        live.send(signal.SIGINT)
-        assert harness.wait_for_end(live.pid, 20)
+        assert harness.wait_for_end(live.pid, harness.NOISE_S)
+        live.stop_reading()
         outcome = live.rest()
     assert outcome.code == 130
     assert "Traceback" not in outcome.stderr
@@ -298,7 +311,8 @@ def test_43_a_caller_that_ignores_the_end_of_children(project, method):
         "test_looks.py",
         "import subprocess, sys\n"
         "def test_it():\n"
-        "    assert subprocess.run([sys.executable, '-c', 'raise SystemExit(3)']).returncode == 3\n",
+        "    done = subprocess.run([sys.executable, '-c', 'raise SystemExit(3)'])\n"
+        "    assert done.returncode == 3\n",
     )
     outcome = project.run(
         f"--start-method={method}",
@@ -311,10 +325,11 @@ def test_43_a_caller_that_ignores_the_end_of_children(project, method):
     assert outcome.module("test_looks.py").status == "passed"
 
 
-#: Case 45: whoever reads the clock on the wall, and what for.
+#: Case 45: the files or folders that read the clock on the wall, and what for.
 WALL_CLOCK_READERS = {
     "orchestration/assembly.py": "the run's id",
     "orchestration/embedding.py": "when the run began, for people",
+    "history/": "the age of what is on record",
 }
 WALL_CLOCKS = {"time", "time_ns", "localtime", "gmtime", "now", "utcnow", "today", "strftime"}
 
@@ -337,7 +352,8 @@ def test_45_deadlines_are_read_off_clocks_that_nobody_sets():
         path.relative_to(package).as_posix(): wall_clock_calls(path.read_text())
         for path in package.rglob("*.py")
     }
-    assert {path for path, calls in readers.items() if calls} <= set(WALL_CLOCK_READERS)
+    found = [path for path, calls in readers.items() if calls]
+    assert [path for path in found if not path.startswith(tuple(WALL_CLOCK_READERS))] == []
     assert wall_clock_calls("import time\ntime.time()") == {"time"}
     assert wall_clock_calls("from datetime import datetime\ndatetime.now()") == {"now"}
 
@@ -405,9 +421,7 @@ def test_48_what_ends_the_outer_run_ends_the_inner_one(project, harness, meeting
 @pytest.mark.parametrize("method", START_METHODS)
 @pytest.mark.parametrize("descriptors", [10, 14, 18, 24])
 def test_49_too_few_descriptors(project, harness, method, descriptors):
-    preparation = (
-        f"resource.setrlimit(resource.RLIMIT_NOFILE, ({descriptors}, {descriptors}))"
-    )
+    preparation = f"resource.setrlimit(resource.RLIMIT_NOFILE, ({descriptors}, {descriptors}))"
     with project.start(f"--start-method={method}", preparation=preparation) as live:
         outcome = live.rest()
     assert outcome.code in {0, 1, 3}
@@ -419,8 +433,8 @@ def test_49_too_few_descriptors(project, harness, method, descriptors):
         assert "internal error" not in outcome.stderr
     else:
         project.check(outcome, timeout_s=8, control=outcome.code == 0)
-        module = outcome.module(harness.CONTROL)
-        assert module.status == ("passed" if outcome.code == 0 else "error")
+        status = outcome.module(harness.CONTROL).status
+        assert status in ({"passed"} if outcome.code == 0 else {"error", "incomplete", "failed"})
 
 
 class Refusing(SpawnExecutor):

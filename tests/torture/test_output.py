@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import junitparser
 import pytest
@@ -157,8 +157,7 @@ def test_skips(text):
 def nasty(project):
     project.write(
         "pytest.ini",
-        "[pytest]\n"
-        "disable_test_id_escaping_and_forfeit_all_rights_to_community_support = true\n",
+        "[pytest]\ndisable_test_id_escaping_and_forfeit_all_rights_to_community_support = true\n",
     )
     project.write("test_it.py", NASTY_SOURCE)
     return project
@@ -198,14 +197,14 @@ def test_26_everything_is_escaped(nasty, options):
     assert offending(outcome.stderr) == set()
     assert not [line for line in heard_commands(outcome.stdout) if b"owned" in line]
 
-    tree = ElementTree.parse(nasty.root / "junit.xml")
+    tree = ET.parse(nasty.root / "junit.xml")
     suites = junitparser.JUnitXml.fromfile(str(nasty.root / "junit.xml"))
     assert suites.failures == len(NASTY)
     assert suites.skipped == len(NASTY)
     assert suites.errors == 0
     names = [case.get("name") for case in tree.iter("testcase")]
     assert len(set(names)) == len(names)
-    text = "".join(ElementTree.tostring(tree.getroot(), encoding="unicode"))
+    text = "".join(ET.tostring(tree.getroot(), encoding="unicode"))
     assert not {"\0", "\x1b", "\u202e", "\x9b", "\ufffe", "\uffff"} & set(text)
 
 

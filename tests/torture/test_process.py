@@ -69,8 +69,7 @@ DEATHS = (
     ),
     Case(
         "02_after_the_tests",
-        "import atexit, os\natexit.register(os._exit, 3)\n"
-        f"{BEFORE}def test_it(): pass{AFTER}",
+        f"import atexit, os\natexit.register(os._exit, 3)\n{BEFORE}def test_it(): pass{AFTER}",
         "error",
         "exit code 3 after its tests",
         ALL_PASSED,

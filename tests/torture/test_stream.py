@@ -142,7 +142,9 @@ def test_forged_streams_are_refused(forgeries, name):
 def test_14_what_is_killed_in_the_middle_of_a_frame_has_crashed(project):
     project.write(
         "test_it.py",
-        between("os.write(result_descriptor(), b'\\0\\0\\1\\0..')\nos.kill(os.getpid(), signal.SIGKILL)"),
+        between(
+            "os.write(result_descriptor(), b'\\0\\0\\1\\0..')\nos.kill(os.getpid(), signal.SIGKILL)"
+        ),
     )
     module = project.run(code=1).module("test_it.py")
     assert module.status == "crashed"

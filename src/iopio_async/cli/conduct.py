@@ -1,9 +1,13 @@
 """Takes one run to its end: envelopes to reporters, signals to the run, and an exit code.
 
 First SIGINT (or SIGTERM, SIGHUP): nothing new starts, what runs gets its grace, the reports are
-written. Second: what runs is killed. SIGTSTP stops the tests and their clocks with the command.
+written. Second: what runs is killed, and nobody waits any more for a reader that takes nothing.
+SIGTSTP stops the tests and their clocks with the command. A signal that the caller ignores, as
+``nohup`` does, is ignored.
 """
 
+import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -11,6 +15,8 @@ from collections.abc import Mapping
 from typing import TextIO
 
 import anyio
+import anyio.abc
+import anyio.to_thread
 
 from iopio_async.cli.invocation import Invocation
 from iopio_async.model.config import Config
@@ -20,9 +26,16 @@ from iopio_async.reporting.console import ConsoleReporter, make_console_reporter
 from iopio_async.reporting.fanout import Fanout
 from iopio_async.reporting.palette import wants_color
 from iopio_async.reporting.ports import Reporter
+from iopio_async.reporting.sink import Sink
 
 #: Exit code where the reader of the output has gone: 128 and SIGPIPE's number.
 PIPE_CLOSED = 128 + signal.SIGPIPE
+
+#: How often to look whether a reader that is behind has caught up.
+READER_POLL_S = 0.02
+
+#: A reader that takes nothing for so long after the second signal is given up.
+READER_STALL_S = 1.0
 
 _REASONS = {
     signal.SIGINT: CancelReason.INTERRUPT,
@@ -44,16 +57,24 @@ def run_given(invocation: Invocation, given: Mapping[str, object]) -> int:
 class _Conductor:
     def __init__(self, config: Config) -> None:
         self._config = config
+        self._reader_gone: anyio.Event
+        self._loop: asyncio.AbstractEventLoop
         self._pipe_closed = False
+        self._interrupted = False
+        self._given_up = False
         data_on_stdout = "-" in (config.report, config.junit_xml)
         stream: TextIO | None = sys.stderr if data_on_stdout else sys.stdout
         reporters: list[Reporter] = []
         self._console: ConsoleReporter | None = None
+        #: Where the stream of events goes, if it was asked for.
+        self._events: Sink | None = None
         # Each reporter is imported where it is wanted: the first test waits for all of this.
         if config.json:
             from iopio_async.reporting.stream import StreamReporter
 
-            reporters.append(StreamReporter(sys.stdout, on_broken=self._on_broken))
+            events = StreamReporter(sys.stdout, on_broken=self._on_broken)
+            self._events = events.sink
+            reporters.append(events)
         else:
             self._console = make_console_reporter(
                 stream=stream,
@@ -78,25 +99,51 @@ class _Conductor:
         )
 
     def _on_broken(self) -> None:
-        # Called from the writing thread; seen at the next batch.
+        # Called from the writing thread, perhaps when the loop has ended already.
         self._pipe_closed = True
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._reader_gone.set)
 
     async def run(self) -> int:
-        fanout = self._fanout
+        self._reader_gone = anyio.Event()
+        self._loop = asyncio.get_running_loop()
         async with (
             open_run(self._config, owns_process=True, color=self._color) as run,
             anyio.create_task_group() as tasks,
         ):
-            tasks.start_soon(self._mind_signals, run)
+            tasks.start_soon(self._mind_signals, run, tasks)
+            tasks.start_soon(self._mind_reader, run)
             async for batch in run.batches():
                 for envelope in batch:
-                    fanout.handle(envelope, run.stats)
-                if self._pipe_closed:
-                    await run.cancel(CancelReason.EMBEDDER)
-                    run.kill()
+                    if self._reader_is_behind:
+                        await self._let_reader_catch_up()
+                    self._fanout.handle(envelope, run.stats)
             tasks.cancel_scope.cancel()
-        fanout.close()
+        self._fanout.close()
         return self._exit_code(run)
+
+    @property
+    def _reader_is_behind(self) -> bool:
+        """The stream of events can take no more, and none of it may be left out."""
+        return self._events is not None and self._events.full and not self._given_up
+
+    async def _let_reader_catch_up(self) -> None:
+        """Wait here rather than in the reporter: the loop goes on, and with it all time limits."""
+        while self._reader_is_behind:  # noqa: ASYNC110 - the writing thread knows no events of ours
+            await anyio.sleep(READER_POLL_S)
+
+    async def _give_up_reader(self) -> None:
+        """Leave out the rest of the events if nobody takes any, since somebody wants an end."""
+        if self._events is None:
+            return
+        if not await anyio.to_thread.run_sync(self._events.flush, READER_STALL_S):
+            self._given_up = True
+            self._events.close(0.0)
+
+    async def _mind_reader(self, run: Run) -> None:
+        await self._reader_gone.wait()
+        await run.cancel(CancelReason.EMBEDDER)
+        run.kill()
 
     def _exit_code(self, run: Run) -> int:
         problems = [f"{fault.reporter}: {fault.message}" for fault in self._fanout.faults]
@@ -112,15 +159,19 @@ class _Conductor:
         code = run.stats.exit_code
         return ExitCode.INTERNAL if code is None else code
 
-    async def _mind_signals(self, run: Run) -> None:
-        with anyio.open_signal_receiver(*_REASONS, signal.SIGTSTP) as signals:
+    async def _mind_signals(self, run: Run, tasks: anyio.abc.TaskGroup) -> None:
+        heeded = [number for number in _REASONS if signal.getsignal(number) != signal.SIG_IGN]
+        with anyio.open_signal_receiver(*heeded, signal.SIGTSTP) as signals:
             async for number in signals:
                 if number == signal.SIGTSTP:
                     self._pause(run)
-                elif run.stats.cancelled is None:
-                    await run.cancel(_REASONS[number])
+                elif not self._interrupted:
+                    self._interrupted = True
+                    # Beside this loop: it may have to wait until somebody reads.
+                    tasks.start_soon(run.cancel, _REASONS[number])
                 else:
                     run.kill()
+                    tasks.start_soon(self._give_up_reader)
 
     def _pause(self, run: Run) -> None:
         """Stop with everything that runs; go on when somebody says so."""

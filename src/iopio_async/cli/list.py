@@ -38,7 +38,7 @@ def list_modules(
     plan = prepare(resolved)
     for warning in plan.warnings:
         sys.stderr.write(f"iopio: warning: {warning}\n")
-    for module in plan.modules:
+    for module in sorted(plan.modules, key=lambda module: module.path):
         line = escape_line(module.path)
         if resolved.verbosity > 0:
             line += f"  ({module.framework}, {module.size_bytes} bytes)"

@@ -18,6 +18,7 @@ from iopio_async.model.outcome import ExitCode
 
 def main(arguments: Sequence[str], *, cwd_on_path: bool) -> int:
     """Run the command; its exit code. What follows ``--`` is for pytest and is not looked at."""
+    _fill_standard_descriptors()
     words = list(arguments)
     for_pytest: list[str] = []
     if "--" in words:
@@ -30,6 +31,15 @@ def main(arguments: Sequence[str], *, cwd_on_path: bool) -> int:
     except BaseException as error:
         return _explain(error)
     return code if isinstance(code, int) else ExitCode.OK
+
+
+def _fill_standard_descriptors() -> None:
+    """Open what the caller has closed of 0 to 2: nothing of ours may get a number of these."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _command(words: Sequence[str], invocation: Invocation) -> object:

@@ -41,6 +41,9 @@ REMAINS_POLL_S = 0.005
 
 READ_BYTES = 256 * 1024
 
+#: How long messages may gather before they are passed on.
+GATHER_S = 0.02
+
 #: Waits for the end of a process.
 Wait = Callable[[int], Awaitable[supervise.Ended]]
 
@@ -80,6 +83,8 @@ class ProcessAttempt:
         self._open_outputs = 2
         self._stop_signal = signal.SIGTERM
         self._reading: anyio.CancelScope | None = None
+        self._listening = True
+        self._heard: list[tuple[AnyMessage, bytes]] = []
         self._protocol_error = ""
         self._timed_out = False
         self._lingered = False
@@ -136,33 +141,55 @@ class ProcessAttempt:
 
     async def messages(self) -> AsyncIterator[list[tuple[AnyMessage, bytes]]]:
         """Batches of messages, until the process is gone."""
-        while not self._protocol_error:
+        while self._listening:
             if not self._exited.is_set():
                 with anyio.CancelScope() as self._reading:
                     await anyio.wait_readable(self._result)
                 self._reading = None
-            try:
-                data = os.read(self._result, READ_BYTES)
-            except BlockingIOError:
-                if self._exited.is_set():
-                    break
-                continue
-            if not data:
+            if self._listening and not self._hear() and self._exited.is_set():
                 break
-            batch: list[tuple[AnyMessage, bytes]] = []
-            try:
-                for body in self._splitter.feed(data):
-                    message = decode_message(body)
-                    batch.append((message, body))
-                    if type(message) is End:
-                        self._end_came()
-            except ProtocolError as error:
-                self.distrust(error)
-            if batch:
-                yield batch
+            if self._heard:
+                yield self._take_heard()
+                # Letting some more arrive costs a moment of latency, and spares a wake-up a test.
+                with anyio.move_on_after(GATHER_S):
+                    await self._exited.wait()
         await self._done.wait()
+        if self._heard:
+            yield self._take_heard()
         if self._splitter.pending_bytes and not self._protocol_error and self._left_by_itself:
             self._protocol_error = "the worker's stream was cut in the middle of a message"
+
+    def _hear(self) -> bool:
+        """Take some of what the pipe holds; False where it holds nothing now."""
+        try:
+            data = os.read(self._result, READ_BYTES)
+        except BlockingIOError:
+            return False
+        if not data:
+            self._listening = False
+            return False
+        try:
+            for body in self._splitter.feed(data):
+                message = decode_message(body)
+                self._heard.append((message, body))
+                if type(message) is End:
+                    self._end_came()
+        except ProtocolError as error:
+            self.distrust(error)
+        return True
+
+    def _hear_last(self) -> None:
+        """Take what the pipe holds, and nothing that comes later."""
+        for _ in range(2 * RESULT_PIPE_BYTES // READ_BYTES):
+            if not (self._listening and self._hear()):
+                break
+        self._listening = False
+        if self._reading is not None:
+            self._reading.cancel()
+
+    def _take_heard(self) -> list[tuple[AnyMessage, bytes]]:
+        heard, self._heard = self._heard, []
+        return heard
 
     @property
     def _left_by_itself(self) -> bool:
@@ -173,6 +200,7 @@ class ProcessAttempt:
     def distrust(self, error: ProtocolError) -> None:
         """Give up on the attempt: its stream is not what a worker writes."""
         self._protocol_error = self._protocol_error or error.message
+        self._listening = False
         self.kill()
 
     def _end_came(self) -> None:
@@ -246,16 +274,29 @@ class ProcessAttempt:
             keeper.feed(data)
 
     async def _watch_clock(self) -> None:
+        while await self._time_is_up():
+            if self._end_seen:
+                self._lingered = True
+                break
+            # What was told in time counts, even where nobody had the time to listen.
+            self._hear_last()
+            if not self._end_seen:
+                self._timed_out = True
+                break
+        else:
+            return
+        await self._take_stacks()
+        self._stop_wanted.set()
+
+    async def _time_is_up(self) -> bool:
+        """Wait for the deadline, wherever it moves; False if the process ends before."""
         # Wakes up now and then, since a suspension or the stream's end move the deadline.
         while self._suspended_at_s is not None or anyio.current_time() < self._deadline_s:
             left_s = max(self._deadline_s - anyio.current_time(), 0.01)
             with anyio.move_on_after(min(left_s, 1.0)):
                 await self._exited.wait()
-                return
-        self._timed_out = not self._end_seen
-        self._lingered = self._end_seen
-        await self._take_stacks()
-        self._stop_wanted.set()
+                return False
+        return True
 
     async def _take_stacks(self) -> None:
         """Ask for all threads' stacks; a process that can't answer has none."""

@@ -97,6 +97,8 @@ class ProcessExecutor(abc.ABC):
         self._stack.callback(os.close, read_end)
         lifeline = self._stack.enter_context(os.fdopen(write_end, "wb", 0))
         arguments = (str(read_end), self._run_id, self.directory)
+        # Inside of another run, that run's guard must not take this one for a process to kill.
+        own = {name: text for name, text in os.environ.items() if not name.startswith("IOPIO_")}
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", guard.__file__, *arguments],
             stdin=subprocess.DEVNULL,
@@ -105,6 +107,7 @@ class ProcessExecutor(abc.ABC):
             pass_fds=(read_end,),
             start_new_session=True,
             cwd="/",
+            env=own,
         )
         self.helpers.add(process.pid)
 

@@ -169,20 +169,35 @@ def kill_and_reap(pid: int) -> None:
         os.waitpid(pid, 0)
 
 
+class _Subreaping:
+    """How many runs of this process need it to adopt orphans, and what it was before the first."""
+
+    users = 0
+    before = 0
+
+
 @contextlib.contextmanager
 def subreaper() -> Iterator[None]:
-    """Adopt orphaned descendants while the context lasts (Linux; elsewhere nothing happens)."""
+    """Adopt orphaned descendants while the context lasts (Linux; elsewhere nothing happens).
+
+    Contexts may overlap: the last to end restores what was before the first.
+    """
     if not sys.platform.startswith("linux"):
         yield
         return
     libc = ctypes.CDLL(None, use_errno=True)
-    before = ctypes.c_int()
-    libc.prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
-    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    if not _Subreaping.users:
+        before = ctypes.c_int()
+        libc.prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(before), 0, 0, 0)
+        libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _Subreaping.before = before.value
+    _Subreaping.users += 1
     try:
         yield
     finally:
-        libc.prctl(_PR_SET_CHILD_SUBREAPER, before.value, 0, 0, 0)
+        _Subreaping.users -= 1
+        if not _Subreaping.users:
+            libc.prctl(_PR_SET_CHILD_SUBREAPER, _Subreaping.before, 0, 0, 0)
 
 
 @contextlib.contextmanager

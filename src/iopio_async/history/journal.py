@@ -6,12 +6,8 @@ use afterwards.
 """
 
 import contextlib
-import json
 import os
-import re
 from collections.abc import Sequence
-
-import msgspec
 
 from iopio_async.errors import InfrastructureError
 from iopio_async.history import state
@@ -53,7 +49,9 @@ class Journal:
         if self._descriptor < 0:
             return
         lines = [
-            _line(envelope) for envelope in envelopes if type(envelope.event) is not TestStarted
+            encode_envelope_json(envelope)
+            for envelope in envelopes
+            if type(envelope.event) is not TestStarted
         ]
         try:
             if lines:
@@ -72,12 +70,3 @@ class Journal:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
-
-
-def _line(envelope: Envelope) -> bytes:
-    """The envelope in JSON, where lone surrogates (of a file name, say) are spelled out."""
-    try:
-        return encode_envelope_json(envelope)
-    except UnicodeEncodeError:
-        text = json.dumps(msgspec.to_builtins(envelope), ensure_ascii=False)
-        return re.sub("[\ud800-\udfff]", lambda one: rf"\\u{ord(one[0]):x}", text).encode()

@@ -18,6 +18,7 @@ import anyio.to_thread
 
 from iopio_async.errors import InfrastructureError, IopioError
 from iopio_async.history import last_failed
+from iopio_async.history.durations import History
 from iopio_async.history.journal import Journal
 from iopio_async.model import events as ev
 from iopio_async.model.config import Config
@@ -139,7 +140,7 @@ class Run:
                 self._session.warn(message, category="iopio-detail")
 
     def _remember(self) -> None:
-        """Bring the record of failed tests up to date."""
+        """Bring what is known of the modules up to date."""
         self._remembered = True
         config = self.config
         by_id = any("::" in path for path in config.paths)
@@ -147,6 +148,9 @@ class Run:
         asked = {module.path: module.selectors for module in self._plan.modules}
         try:
             last_failed.store(config.root, self.stats, asked=asked, filtered=filtered)
+            history = History.load(config.root)
+            history.record(self.stats, asked=asked, filtered=filtered)
+            history.store()
         except InfrastructureError as error:
             # The journal is in the same folder: it may have told of its fault already.
             if not self._fault_told and self.stats.exit_code is None:

@@ -11,6 +11,7 @@ import msgspec
 from iopio_async.analysis.outline import outline
 from iopio_async.errors import UsageError
 from iopio_async.history import last_failed
+from iopio_async.history.durations import History
 from iopio_async.model.action import Action
 from iopio_async.model.config import Config, ModuleSettings
 from iopio_async.model.module import (
@@ -21,6 +22,7 @@ from iopio_async.model.module import (
     TestModule,
 )
 from iopio_async.orchestration.preloading import with_preloads
+from iopio_async.planning.estimate import ordered
 from iopio_async.planning.overrides import settings_for
 from iopio_async.planning.scheduler import Start
 from iopio_async.planning.selection import (
@@ -83,25 +85,36 @@ def prepare(config: Config, *, color: bool = False) -> Plan:
     if config.shard is not None:
         modules = shard(modules, config.shard.index, config.shard.count)
     whole = config.shard is None or config.shard.index == 1
+    remains: tuple[TestModule, ...] = ()
+    if whole and by_pytest and pytest_installed:
+        remains = (TestModule(path=REMAINDER_PATH, kind=ModuleKind.REMAINDER),)
+    expected = found.leftover
     if config.last_failed:
-        modules, note = _only_last_failed(config, modules)
-        warnings = (*warnings, note) if note else warnings
-        whole = False
+        wanted, note = _only_last_failed(config, (*modules, *remains))
+        if note:
+            warnings = (*warnings, note)
+        else:
+            modules = tuple(module for module in wanted if module.kind is ModuleKind.FILE)
+            remains = tuple(module for module in wanted if module.kind is ModuleKind.REMAINDER)
+            expected = bool(remains)
     if config.forks:
         modules = with_preloads(tree, found.roots, pytest_config.import_mode, modules)
+    modules = _in_order(config, modules)
     settings = {module.path: settings_for(config, module.path) for module in modules}
     return Plan(
         modules=tuple(_with_group(module, settings[module.path]) for module in modules),
         make_action=_ActionMaker(config, found, tree, known, color=color),
         settings_of=lambda path: settings.get(path) or settings_for(config, path),
-        remainder=(
-            TestModule(path=REMAINDER_PATH, kind=ModuleKind.REMAINDER)
-            if whole and by_pytest and pytest_installed
-            else None
-        ),
-        remainder_expected=found.leftover,
+        remainder=remains[0] if remains else None,
+        remainder_expected=expected,
         warnings=warnings,
     )
+
+
+def _in_order(config: Config, modules: Sequence[TestModule]) -> tuple[TestModule, ...]:
+    """The modules in the order in which they should start, by what is known of them."""
+    summaries = History.load(config.root).summaries(module.path for module in modules)
+    return ordered(modules, summaries, failed_first=config.maxfail > 0)
 
 
 def _search_path(config: Config) -> list[str]:

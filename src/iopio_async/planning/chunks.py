@@ -119,6 +119,12 @@ def makespan_s(durations_s: Iterable[float], workers: int, filler_s: float = 0.0
     return max(*loads, (sum(loads) + filler_s) / workers)
 
 
+def shortest_s(module: LongModule) -> float:
+    """What the longest chunk of a module takes at least, into however many it is split."""
+    part = _Divisible(module)
+    return part.fixed_s + part.longest_unit_s
+
+
 class _Divisible:
     """One module with its units, and all the ways of cutting it."""
 
@@ -133,13 +139,13 @@ class _Divisible:
         self.fixed_s = module.whole_s - given_s * scale
         weights = [scale * sum(module.tests[at][1] for at in unit) for unit in self._units]
         self._until_s = [0.0, *accumulate(weights)]
-        self._longest_unit_s = max(weights, default=0.0)
+        self.longest_unit_s = max(weights, default=0.0)
         self._cuts: dict[int, tuple[int, ...]] = {}
 
     def count_for(self, longest_s: float) -> int:
         """The fewest chunks that are no longer than this, or as short as makes sense."""
         # A chunk whose tests take less than its process is more loss than gain.
-        limit_s = max(longest_s - self.fixed_s, self._longest_unit_s, self.fixed_s)
+        limit_s = max(longest_s - self.fixed_s, self.longest_unit_s, self.fixed_s)
         return len(self._ends(limit_s))
 
     def durations_s(self, count: int) -> list[float]:
@@ -169,7 +175,7 @@ class _Divisible:
 
     def _balanced(self, count: int) -> tuple[int, ...]:
         total_s = self._until_s[-1]
-        too_short_s, enough_s = max(total_s / count, self._longest_unit_s), total_s
+        too_short_s, enough_s = max(total_s / count, self.longest_unit_s), total_s
         best = self._ends(enough_s)
         for _ in range(_HALVINGS):
             middle_s = (too_short_s + enough_s) / 2

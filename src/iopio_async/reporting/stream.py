@@ -9,8 +9,6 @@ import errno
 from collections.abc import Callable
 from typing import Any, TextIO
 
-import msgspec
-
 from iopio_async.errors import InfrastructureError
 from iopio_async.model.events import Envelope
 from iopio_async.model.stats import RunStats
@@ -31,12 +29,7 @@ class StreamReporter:
 
     def handle(self, envelope: Envelope, stats: RunStats) -> None:  # noqa: ARG002
         """Queue the envelope's line; waits while the reader is far behind."""
-        try:
-            line = encode_envelope_json(envelope)
-        except UnicodeEncodeError:
-            # A file name that is not UTF-8 stands in it.
-            line = msgspec.json.encode(encodable(msgspec.to_builtins(envelope)))
-        self.sink.put(line + b"\n")
+        self.sink.put(encode_envelope_json(envelope) + b"\n")
 
     def close(self) -> None:
         """Wait until everything is written.

@@ -5,6 +5,7 @@ The standard library's JSON carries them, which MessagePack by definition does n
 """
 
 import json
+import re
 
 import msgspec
 
@@ -56,5 +57,12 @@ def decode_action(body: bytes) -> Action:
 
 
 def encode_envelope_json(envelope: Envelope) -> bytes:
-    """One line of the ``--json`` stream, without the newline."""
-    return _json_encoder.encode(envelope)
+    """One line of the ``--json`` stream, without the newline.
+
+    Lone surrogates, which stand for the bytes of a file name that is not UTF-8, are spelled out.
+    """
+    try:
+        return _json_encoder.encode(envelope)
+    except UnicodeEncodeError:
+        text = json.dumps(msgspec.to_builtins(envelope), ensure_ascii=False)
+        return re.sub("[\ud800-\udfff]", lambda one: rf"\\u{ord(one[0]):x}", text).encode()

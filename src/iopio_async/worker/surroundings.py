@@ -28,7 +28,11 @@ _getpid = os.getpid
 
 def make_private(descriptor: int) -> int:
     """Move a descriptor above the low numbers, close it for children; return its new number."""
-    private = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, LOWEST_DESCRIPTOR)
+    try:
+        private = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, LOWEST_DESCRIPTOR)
+    except OSError:
+        # The limit on descriptors is below that.
+        private = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
     os.close(descriptor)
     return private
 

@@ -36,6 +36,21 @@ def test_endless():
     time.sleep(600)
 """
 
+#: Collects an item from each YAML file.
+COLLECTING = """\
+import pytest
+
+class Item(pytest.Item):
+    def runtest(self): pass
+
+class File(pytest.File):
+    def collect(self): yield Item.from_parent(self, name="item")
+
+def pytest_collect_file(file_path, parent):
+    if file_path.suffix == ".yaml":
+        return File.from_parent(parent, path=file_path)
+"""
+
 Make = Callable[..., Config]
 
 
@@ -133,6 +148,21 @@ async def test_a_run_is_told_to_its_end(make: Make) -> None:
     assert processes(run) == []
     assert journal(config) == [one for one in told if not isinstance(one.event, ev.TestStarted)]
     assert last_failed.load(config.root) == {"test_bad.py": ("test_bad.py::test_bad",)}
+
+
+async def test_what_a_conftest_collects_is_a_module_of_the_plan(make: Make) -> None:
+    config = make(good=GOOD)
+    write(config, "conftest.py", COLLECTING)
+    write(config, "data.yaml", "")
+    with anyio.fail_after(PATIENCE_S):
+        async with open_run(config) as run:
+            told = [envelope async for envelope in run]
+
+    assert check(told) == run.stats
+    assert outcomes(run.stats) == {
+        "test_good.py::test_good": Outcome.PASSED,
+        "data.yaml::item": Outcome.PASSED,
+    }
 
 
 async def test_run_tests_is_the_same_in_one_call(make: Make) -> None:

@@ -375,7 +375,7 @@ def test_killing_alone_cancels_too() -> None:
 
 
 def test_a_process_that_comes_to_be_after_the_cancellation_is_not_told() -> None:
-    scripts = {"a": [replace(GOOD, spawn_s=2.0)]}
+    scripts = {"a": [replace(GOOD, spawn_s=2.0, heedless=True)]}
     played = play(Scenario(scripts=scripts, deeds=[(1.0, cancel())]))
 
     assert played.events(ev.AttemptStarted) == []
@@ -383,8 +383,16 @@ def test_a_process_that_comes_to_be_after_the_cancellation_is_not_told() -> None
     assert played.lasted_s == 2.0
 
 
+def test_a_cancellation_does_not_wait_for_processes_to_come() -> None:
+    scripts = {"a": [replace(GOOD, spawn_s=2.0)]}
+    played = play(Scenario(scripts=scripts, deeds=[(1.0, cancel())]))
+
+    assert played.lasted_s == 1.0
+    assert statuses(played) == {"a": ModuleStatus.NOT_RUN}
+
+
 def test_a_process_that_can_not_be_had_after_the_cancellation_is_no_error() -> None:
-    scripts = {"a": [Script(refused="no", spawn_s=2.0)]}
+    scripts = {"a": [Script(refused="no", spawn_s=2.0, heedless=True)]}
     played = play(Scenario(scripts=scripts, deeds=[(1.0, cancel())]))
 
     assert statuses(played) == {"a": ModuleStatus.NOT_RUN}
@@ -399,7 +407,7 @@ def test_a_failed_module_whose_retry_is_cancelled_has_failed() -> None:
 
 
 def test_a_run_that_is_cancelled_before_it_began_is_told_from_its_beginning() -> None:
-    played = play(Scenario(scripts={"a": [GOOD]}, deeds=[(0.0, cancel())], batch_s=1.0))
+    played = play(Scenario(scripts={"a": [GOOD]}, deeds=[(-1.0, cancel())]))
 
     assert [type(envelope.event) for envelope in played.told][:2] == [
         ev.RunStarted,
@@ -466,7 +474,7 @@ def test_the_books_of_a_broken_run_are_brought_to_a_proper_end() -> None:
 
 
 def test_a_fault_is_a_fault_even_in_a_run_that_was_interrupted() -> None:
-    scripts = {"a": [Script(breaks="a bug", spawn_s=2.0)]}
+    scripts = {"a": [Script(breaks="a bug", spawn_s=2.0, heedless=True)]}
     played = play(Scenario(scripts=scripts, deeds=[(1.0, cancel())]))
 
     assert played.told[-1].event == ev.RunFinished(

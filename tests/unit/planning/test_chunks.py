@@ -8,6 +8,7 @@ from iopio_async.planning.chunks import (
     class_of,
     makespan_s,
     plan_chunks,
+    shortest_s,
     split,
     worth_splitting,
 )
@@ -194,23 +195,32 @@ def test_tests_that_share_a_fixture_stay_together() -> None:
     )
 
 
-def test_a_fixture_may_tie_classes_together() -> None:
-    tests = [
-        *some_tests(2, name="m.py::A::test"),
-        *some_tests(2, name="m.py::B::test"),
-        *some_tests(2, name="m.py::C::test"),
-    ]
-    shared = {
-        "m.py::A::test_1": 1,
-        "m.py::B::test_0": 1,
-        "m.py::B::test_1": 2,
-        "m.py::C::test_0": 2,
-    }
+@pytest.mark.parametrize(
+    "held",
+    [
+        {"A": [1], "B": [2], "C": [1, 2]},
+        {"A": [1], "B": [1, 2], "C": [2]},
+        # The last class joins the first one to those that had found each other before.
+        {"A": [1], "B": [2], "C": [2, 3], "D": [1, 3]},
+    ],
+)
+def test_a_class_may_tie_fixtures_together(held: dict[str, list[int]]) -> None:
+    shared = {f"m.py::{name}::test_{key}": key for name, keys in held.items() for key in keys}
+    # Between any two of the tests there is one that is free to go elsewhere.
+    tests = []
+    for number, test in enumerate(shared):
+        tests += [(test, 1.0), (f"m.py::test_free_{number}", 1.0)]
 
-    assert (
-        split(tests, whole_s=6.1, overhead_s=0.1, workers=2, others_total_s=0.0, together=shared)
-        == ()
+    chunks = split(
+        tests,
+        whole_s=2.0 * len(shared),
+        overhead_s=0.0,
+        workers=2,
+        others_total_s=0.0,
+        together=shared,
     )
+
+    assert chunks == (tuple(shared), tuple(test for test, _ in tests if test not in shared))
 
 
 def test_tests_of_one_id_stay_together() -> None:
@@ -219,6 +229,13 @@ def test_tests_of_one_id_stay_together() -> None:
     chunks = split(tests, whole_s=4.1, overhead_s=0.1, workers=2, others_total_s=0.0)
 
     assert chunks == (("m.py::same", "m.py::same"), ("m.py::other", "m.py::last"))
+
+
+def test_the_longest_unit_bounds_the_longest_chunk() -> None:
+    tests = [*some_tests(3, 2.0, "m.py::A::test"), *some_tests(4)]
+
+    assert shortest_s(LongModule(tests=tests, whole_s=11.0, overhead_s=0.5)) == pytest.approx(7.0)
+    assert shortest_s(LongModule(tests=[], whole_s=11.0, overhead_s=0.5)) == 11.0
 
 
 # -- a run -------------------------------------------------------------------------------------
@@ -237,6 +254,22 @@ def test_splitting_one_of_two_long_modules_would_not_help() -> None:
     chunks = plan_chunks({"a": module(10), "b": module(10)}, [], 4)
 
     assert {name: len(each) for name, each in chunks.items()} == {"a": 2, "b": 2}
+
+
+@pytest.mark.parametrize(
+    ("modules", "workers", "most_chunks", "longest_s"),
+    [
+        ({"a": module(28, 0.5), "b": module(17, 0.1, 2.0)}, 4, 7, 16.61),
+        ({"a": module(18, 2.0, 0.5), "b": module(25, 0.5)}, 8, 8, 5.51),
+    ],
+)
+def test_few_chunks_do_as_well_as_many(
+    modules: dict[str, LongModule], workers: int, most_chunks: int, longest_s: float
+) -> None:
+    chunks = [chunk for each in plan_chunks(modules, [], workers).values() for chunk in each]
+
+    assert len(chunks) <= most_chunks
+    assert makespan_s([chunk.expected_s for chunk in chunks], workers) <= longest_s
 
 
 def test_chunks_tell_what_they_are_expected_to_take() -> None:

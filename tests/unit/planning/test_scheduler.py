@@ -224,15 +224,25 @@ def test_what_is_kept_for_an_aged_module_blocks_nobody_else(make: Make) -> None:
 
 
 def test_a_retry_begins_to_age_anew(make: Make) -> None:
-    scheduler = make(2, module("r", READ), overtakes=2)
-    scheduler.decide()
+    scheduler = make(
+        3,
+        module("net", WRITE_NET),
+        module("first", WRITE_NET, READ),
+        module("r", READ),
+        overtakes=3,
+    )
     scheduler.add(module("w", WRITE), retries=1)
-    scheduler.decide()
+    assert starts(scheduler.decide()) == ["net", "r"]
     scheduler.ended("r", PASSED)
     assert starts(scheduler.decide()) == ["w"]
+    scheduler.ended("net", PASSED)
     scheduler.ended("w", FAILED, ())
+    assert starts(scheduler.decide()) == ["first"]
+
+    # Three have started since it was parked for the first time, but one since it waits again.
     scheduler.add(module("free"))
-    assert starts(scheduler.decide()) == ["w", "free"]
+    scheduler.add(module("reader", READ))
+    assert starts(scheduler.decide()) == ["free", "reader"]
 
 
 # -- retries -----------------------------------------------------------------------------------
