@@ -52,9 +52,9 @@ def without_pytest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", find_spec)
 
 
-def prepare(config: Config) -> Plan:
+def prepare(config: Config, **options: bool) -> Plan:
     """The plan, with its modules in the order of their paths."""
-    plan = preparation.prepare(config)
+    plan = preparation.prepare(config, **options)
     modules = tuple(sorted(plan.modules, key=lambda module: module.path))
     return msgspec.structs.replace(plan, modules=modules)
 
