@@ -377,10 +377,22 @@ def test_last():
     assert [event["outcome"] for event in module.finished] == ["passed"] * 4
 
 
-#: Case 20: what a test can do to its process, and how another one would see it.
-CHANGES = """\
+#: Case 20: looks at its process, and then does to it what a test can do.
+LOOKS_AND_CHANGES = """\
 import locale, os, resource, signal, sys
-def test_it(tmp_path):
+def test_looks(record_property):
+    mask = os.umask(0)
+    os.umask(mask)
+    # Whatever is another one for each module by design.
+    own = {"TMPDIR", "IOPIO_RUN_ID", "IOPIO_SLOT", "IOPIO_ATTEMPT_ID", "PYTEST_CURRENT_TEST"}
+    record_property("state", repr((
+        os.getcwd(), mask, os.nice(0), sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+        [str(signal.getsignal(number)) for number in signal.valid_signals()],
+        locale.setlocale(locale.LC_ALL),
+        sorted(item for item in os.environ.items() if item[0] not in own),
+        [resource.getrlimit(number) for number in range(16)], sys.path, sys.getrecursionlimit(),
+    )))
+def test_changes(tmp_path):
     os.chdir(tmp_path)
     os.umask(0o777)
     os.nice(3)
@@ -393,41 +405,18 @@ def test_it(tmp_path):
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
     sys.path[:] = []
-    sys.setrecursionlimit(100)
-"""
-
-LOOKS = """\
-import locale, os, resource, signal, sys
-def test_it(record_property):
-    mask = os.umask(0)
-    os.umask(mask)
-    # Whatever is another one for each module by design.
-    own = {"TMPDIR", "IOPIO_RUN_ID", "IOPIO_SLOT", "IOPIO_ATTEMPT_ID"}
-    record_property("state", repr((
-        os.getcwd(), mask, os.nice(0), sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
-        [str(signal.getsignal(number)) for number in signal.valid_signals()],
-        locale.setlocale(locale.LC_ALL),
-        sorted(item for item in os.environ.items() if item[0] not in own),
-        [resource.getrlimit(number) for number in range(16)], sys.path, sys.getrecursionlimit(),
-    )))
+    sys.setrecursionlimit(150)
 """
 
 
 @pytest.mark.parametrize("method", START_METHODS)
 def test_20_the_next_module_is_pristine(project, method):
-    project.write("test_changes.py", CHANGES)
-    project.write("test_looks.py", LOOKS)
-    common = (f"--start-method={method}", "--workers=1")
-    alone = project.run(*common, "test_looks.py", code=0, control=False)
-    after = project.run(*common, "test_changes.py", "test_looks.py", code=0, control=False)
-    assert [event["module"] for event in after.of("attempt_started")] == [
-        "test_changes.py",
-        "test_looks.py",
-    ]
-    states = [
-        outcome.module("test_looks.py").test("test_it")["properties"] for outcome in (alone, after)
-    ]
-    assert states[0] == states[1]
+    names = [f"test_{number}.py" for number in range(3)]
+    for name in names:
+        project.write(name, LOOKS_AND_CHANGES)
+    outcome = project.run(f"--start-method={method}", "--workers=1", code=0)
+    states = [outcome.module(name).test("test_looks")["properties"] for name in names]
+    assert states[0] == states[1] == states[2]
 
 
 def test_22_the_report_arrives_though_descriptors_are_exhausted(project):
@@ -467,22 +456,21 @@ def test_23_a_full_temporary_directory_stays_with_its_module(project, harness):
     with harness.Live(project, ["-c", ""], preparation=SMALL_TEMPORARY, program=()) as probe:
         if probe.rest().code == 77:
             pytest.skip("this user may not mount a file system")
-    project.write(
-        "test_it.py",
-        between(
-            """\
+    fills = between(
+        """\
 with pytest.raises(OSError, match="No space left"):
     with open(os.path.join(tempfile.gettempdir(), "all"), "wb", 0) as file:
         while file.write(bytes(4096)):
             pass""",
-            "import os, pytest, tempfile",
-        )
-        + "def test_needs_room(tmp_path):\n    (tmp_path / 'file').write_bytes(bytes(8192))\n",
+        "import os, pytest, tempfile",
     )
-    outcome = project.run(
-        "--workers=1", "test_it.py", harness.CONTROL, code=1, preparation=SMALL_TEMPORARY
-    )
-    module = outcome.module("test_it.py")
-    assert module.status == "failed"
-    assert module.tests.items() >= ALL_PASSED.items()
-    assert module.tests["test_needs_room"] in {"failed", "error"}
+    needs_room = "(tmp_path):\n    (tmp_path / 'file').write_bytes(bytes(8192))\n"
+    names = [f"test_{number}.py" for number in range(3)]
+    for name in names:
+        project.write(name, f"def test_has_room{needs_room}{fills}def test_has_none{needs_room}")
+    outcome = project.run("--workers=1", code=1, preparation=SMALL_TEMPORARY)
+    for name in names:
+        module = outcome.module(name)
+        assert module.status == "failed"
+        assert module.tests.items() >= (ALL_PASSED | {"test_has_room": "passed"}).items()
+        assert module.tests["test_has_none"] in {"failed", "error"}
