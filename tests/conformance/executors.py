@@ -24,7 +24,8 @@ from iopio_async.model.module import Framework
 from iopio_async.model.outcome import Outcome
 from iopio_async.wire import messages as msg
 
-RUN_ID = "conformance"
+#: Another one in each test process: what is left is looked for on the whole machine.
+RUN_ID = f"conformance-{os.getpid()}"
 
 #: Where a test that hangs for good is given up.
 GIVEN_UP_S = 60.0

@@ -67,7 +67,7 @@ import os, tempfile
 def test_process():
     assert os.getsid(0) == os.getpgid(0) == os.getpid()
     assert os.environ["IOPIO_SLOT"] == "3"
-    assert os.environ["IOPIO_RUN_ID"] == "conformance"
+    assert os.environ["IOPIO_RUN_ID"].startswith("conformance-")
     assert tempfile.gettempdir() == os.environ["TMPDIR"]
     assert os.stat(tempfile.gettempdir()).st_mode & 0o777 == 0o700
     assert os.getcwd() == os.path.dirname(os.path.realpath(__file__))

@@ -33,10 +33,18 @@ CLOSES_012 = "for number in range(3):\n    os.close(number)"
 
 
 @pytest.mark.parametrize("options", [(), ("--", "-s")], ids=["captured", "not captured"])
-def test_10_standard_descriptors_may_be_closed(project, options):
-    project.write("test_it.py", between(f"os.write(1, b'last words')\n{CLOSES_012}"))
-    module = project.run(*options, code=0).module("test_it.py")
-    assert module.verdict == ("passed", ALL_PASSED)
+def test_10_standard_descriptors_may_be_closed(project, gates, options):
+    gate = gates("gate")
+    source = between(f"os.write(1, b'last words')\n{CLOSES_012}")
+    project.write("test_it.py", f"{source}def test_goes_on():\n    {gate.wait}\n")
+    with project.start(*options) as live:
+        # By now it is known that the streams have ended, and the process has not.
+        live.until("test_started", id="test_it.py::test_goes_on")
+        gate.open()
+        outcome = live.rest()
+    project.check(outcome, code=0)
+    module = outcome.module("test_it.py")
+    assert module.verdict == ("passed", ALL_PASSED | {"test_goes_on": "passed"})
     if options:
         assert module.stdout.startswith("last words")
         assert "[closed here by the process itself" in module.stdout

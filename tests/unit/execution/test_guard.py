@@ -10,6 +10,7 @@ import pytest
 from iopio_async.execution import guard
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+RUN_ID = f"guard-test-{os.getpid()}"
 SLEEPS = [sys.executable, "-S", "-c", "print(flush=True); import time; time.sleep(600)"]
 
 
@@ -38,13 +39,13 @@ def test_removing_nothing_is_no_error(tmp_path: Path) -> None:
 def test_finds_by_the_whole_cookie_only() -> None:
     processes = [
         subprocess.Popen(SLEEPS, env={"IOPIO_RUN_ID": name}, stdout=subprocess.PIPE)
-        for name in ("guard-test", "guard-test-2")
+        for name in (RUN_ID, f"{RUN_ID}-2")
     ]
     try:
         for process in processes:
             assert process.stdout is not None
             process.stdout.readline()
-        assert guard.strays(b"IOPIO_RUN_ID=guard-test") == [processes[0].pid]
+        assert guard.strays(f"IOPIO_RUN_ID={RUN_ID}".encode()) == [processes[0].pid]
     finally:
         for process in processes:
             process.kill()
@@ -58,14 +59,14 @@ def test_tidies_up_at_the_end_of_the_lifeline(tmp_path: Path) -> None:
     (directory / "file").write_text("text")
     stray = subprocess.Popen(
         SLEEPS,
-        env={"IOPIO_RUN_ID": "guarded"},
+        env={"IOPIO_RUN_ID": RUN_ID},
         stdout=subprocess.PIPE,
         start_new_session=True,
     )
     assert stray.stdout is not None
     stray.stdout.readline()
     reading, writing = os.pipe()
-    arguments = [str(reading), "guarded", str(directory)]
+    arguments = [str(reading), RUN_ID, str(directory)]
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", guard.__file__, *arguments], pass_fds=(reading,)
     )
