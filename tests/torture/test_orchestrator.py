@@ -256,7 +256,6 @@ def test_41_nobody_reads_the_pipe(project, harness, meeting):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="a sink that was given up is waited for when it is closed", strict=True)
 @pytest.mark.parametrize("ends", ["by a time limit", "by an interrupt"])
 def test_41_nobody_reads_the_stream_of_events(project, harness, meeting, ends):
     # Nothing of it may be left out, so the tests have to wait; but time limits and signals hold.

@@ -169,9 +169,9 @@ class _Conductor:
                     self._interrupted = True
                     # Beside this loop: it may have to wait until somebody reads.
                     tasks.start_soon(run.cancel, _REASONS[number])
+                    tasks.start_soon(self._give_up_reader)
                 else:
                     run.kill()
-                    tasks.start_soon(self._give_up_reader)
 
     def _pause(self, run: Run) -> None:
         """Stop with everything that runs; go on when somebody says so."""

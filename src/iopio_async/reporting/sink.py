@@ -68,6 +68,7 @@ class Sink:
         self._written_bytes = 0
         self._left_out_bytes = 0
         self._closing = False
+        self._done = False
         lock = threading.Lock()
         self._filled = threading.Condition(lock)
         self._drained = threading.Condition(lock)
@@ -143,18 +144,23 @@ class Sink:
             return True
 
     def close(self, stall_s: float | None = None) -> bool:
-        """Write what is left and end the thread; False if it had to be given up."""
+        """Write what is left and end the thread; False if it had to be given up.
+
+        Only the first call does anything: what was given up stays so.
+        """
+        if self._closing:
+            return self._done
         with self._filled:
             if self._left_out_bytes and not self._discards:
                 self._append(self._notice())
-        done = self.flush(stall_s)
+        self._done = self.flush(stall_s)
         with self._filled:
             self._closing = True
             self._discards = True
             self._filled.notify_all()
-        if done and self._writer is not None:
+        if self._done and self._writer is not None:
             self._writer.join()
-        return done
+        return self._done
 
     def _notice(self) -> bytes:
         number, self._left_out_bytes = self._left_out_bytes, 0
