@@ -94,6 +94,12 @@ def test_same_as_under_plain_pytest(name: str, plain: dict[str, Any], own: dict[
 
 
 @pytest.mark.parametrize("method", START_METHODS)
+def test_only_forked_processes_have_frozen_objects(method: str, tmp_path: Path) -> None:
+    # Those that the fork server had: the collector would copy every page of them.
+    assert look(tmp_path / "own", own_command(method))["frozen"] == (method == "forkserver")
+
+
+@pytest.mark.parametrize("method", START_METHODS)
 def test_python_m_puts_the_current_directory_on_the_path(method: str, tmp_path: Path) -> None:
     plain = look(tmp_path / "plain", [sys.executable, "-m", "pytest", "tests/test_outlook.py"])
     own = look(tmp_path / "own", own_command(method, sys.executable, "-m", "iopio_async"))

@@ -266,17 +266,17 @@ DOCTESTS = _flat(
             "test_both": "passed",
             "test_plain": "passed",
         },
-        "code/broken.py": {
+        "product/broken.py": {
             "": "error",
         },
-        "code/computed.py": {
-            "code.computed.made": "passed",
+        "product/computed.py": {
+            "product.computed.made": "passed",
         },
-        "code/numbers.py": {
-            "code.numbers.Box": "passed",
-            "code.numbers.Box.grow": "skipped",
-            "code.numbers.double": "passed",
-            "code.numbers.half": "failed",
+        "product/numbers.py": {
+            "product.numbers.Box": "passed",
+            "product.numbers.Box.grow": "skipped",
+            "product.numbers.double": "passed",
+            "product.numbers.half": "failed",
         },
         "guide.txt": {
             "guide.txt": "passed",

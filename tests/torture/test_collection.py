@@ -86,9 +86,10 @@ SHADOWED = (
 )
 
 
-#: The part of them that Python itself does not import for ``-m``, before anything of ours.
+#: The part of them that neither Python imports for ``-m``, before anything of ours, nor pytest in
+#: the middle of its session: the tests have the current folder first on their path then.
 SHADOWED_FOR_M = (
-    *("argparse", "asyncio", "base64", "dataclasses", "hashlib", "json", "logging", "msgspec"),
+    *("argparse", "asyncio", "dataclasses", "hashlib", "json", "logging", "msgspec"),
     *("orjson", "pathlib", "pickle", "random", "rich", "secrets", "select", "selectors", "signal"),
     *("socket", "subprocess", "tempfile", "traceback", "typer", "uuid", "anyio"),
 )

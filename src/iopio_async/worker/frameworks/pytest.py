@@ -47,6 +47,9 @@ NEUTRAL_OPTIONS: dict[str, Any] = {
     "continue_on_collection_errors": True,
 }
 
+#: Plugins, by the names that they register under, that keep a copy of the options as ``options``.
+KEEP_OPTIONS = ("_cov",)
+
 #: Plugins whose ``pytest_collect_file`` only finds what the discovery knows about.
 KNOWN_COLLECTORS = frozenset({"python", "doctest", "unittest", "main"})
 
@@ -137,9 +140,11 @@ class Narrowing:
     @pytest.hookimpl(wrapper=True)
     def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, Any, Any]:
         """Turn off what does not go together with one process a module."""
-        for option, value in NEUTRAL_OPTIONS.items():
-            if hasattr(config.option, option):
-                setattr(config.option, option, value)
+        keepers = map(config.pluginmanager.get_plugin, KEEP_OPTIONS)
+        for options in (config.option, *(getattr(keeper, "options", None) for keeper in keepers)):
+            for option, value in NEUTRAL_OPTIONS.items():
+                if hasattr(options, option):
+                    setattr(options, option, value)
         if self._action.maxfail:
             config.option.maxfail = self._action.maxfail
         return (yield)
