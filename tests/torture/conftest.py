@@ -2,35 +2,19 @@
 
 import contextlib
 import ctypes
-import importlib.util
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+pytest.register_assert_rewrite("torture.harness", "torture.outcome", "torture.processes")
+
+from torture.harness import CONTROL, Project  # noqa: E402 - assertions first
+from torture.processes import Gate, Meeting  # noqa: E402
+
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_GET_CHILD_SUBREAPER = 37
-
-
-def _load_harness() -> ModuleType:
-    # Test modules are imported without their folder on the path, so siblings are found by file.
-    name = "iopio_torture_harness"
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("harness.py"))
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
-        spec.loader.exec_module(module)
-    return sys.modules[name]
-
-
-@pytest.fixture(scope="session")
-def harness() -> ModuleType:
-    return _load_harness()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -45,28 +29,28 @@ def _adopts_orphans() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def control(tmp_path_factory: pytest.TempPathFactory, harness: Any) -> Mapping[str, str]:
+def control(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """The control module's outcomes where nothing else runs."""
-    project = harness.Project(tmp_path_factory.mktemp("control"), {})
+    project = Project(tmp_path_factory.mktemp("control"), {})
     outcome = project.run(control=False, code=0)
-    module = outcome.module(harness.CONTROL)
+    module = outcome.module(CONTROL)
     assert module.status == "passed"
     assert set(module.tests.values()) == {"passed", "skipped", "xfailed"}
     return dict(module.tests)
 
 
 @pytest.fixture
-def project(tmp_path: Path, control: Mapping[str, str], harness: Any) -> Any:
-    return harness.Project(tmp_path, control)
+def project(tmp_path: Path, control: Mapping[str, str]) -> Any:
+    return Project(tmp_path, control)
 
 
 @pytest.fixture
-def gates(tmp_path: Path, harness: Any) -> Iterator[Any]:
+def gates(tmp_path: Path) -> Iterator[Any]:
     """Makes gates by their names."""
     with contextlib.ExitStack() as stack:
 
         def make(name: str) -> Any:
-            gate = harness.Gate(tmp_path / name)
+            gate = Gate(tmp_path / name)
             stack.callback(gate.close)
             return gate
 
@@ -74,7 +58,7 @@ def gates(tmp_path: Path, harness: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def meeting(tmp_path: Path, harness: Any) -> Iterator[Any]:
-    meeting = harness.Meeting(tmp_path / "meeting")
+def meeting(tmp_path: Path) -> Iterator[Any]:
+    meeting = Meeting(tmp_path / "meeting")
     yield meeting
     meeting.close()

@@ -14,7 +14,6 @@ checks that
 Nothing here sleeps: whoever has to wait waits for a process, a pipe or a line of the stream.
 """
 
-import contextlib
 import json
 import os
 import select
@@ -22,14 +21,19 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import iopio_async
+import msgspec
+from fakes import grammar
+from torture.outcome import Event, Outcome, event_lines, matches, read_events
+from torture.processes import GIVEN_UP_S, describe, survivors, wait_for_end
 
-Event = dict[str, Any]
+import iopio_async
+from iopio_async.model.events import Envelope
+
+decode = msgspec.json.Decoder(Envelope).decode
 
 #: What the promise allows beyond the time limit and the grace period.
 PROMISED_S = 2.0
@@ -37,8 +41,8 @@ PROMISED_S = 2.0
 #: What a busy machine may add to that: starting two interpreters takes it seconds at times.
 NOISE_S = 10.0
 
-#: Where a run that hangs for good is given up.
-GIVEN_UP_S = 40.0
+#: Each of these is another way into a process, and out of it.
+START_METHODS = ("spawn", "forkserver")
 
 CONTROL = "test_control.py"
 
@@ -66,97 +70,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 {preparation}
 os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
-
-
-@dataclass(kw_only=True)
-class Module:
-    """What a run said of one module; ``tests`` maps the ids' second part to outcomes."""
-
-    path: str
-    status: str = ""
-    message: str = ""
-    in_flight: str = ""
-    stacks: str = ""
-    stdout: str = ""
-    stderr: str = ""
-    stdout_bytes: int = 0
-    tests: dict[str, str] = field(default_factory=dict)
-    finished: list[Event] = field(default_factory=list)
-    attempt: Event = field(default_factory=dict)
-
-    @property
-    def verdict(self) -> tuple[str, dict[str, str]]:
-        """All that must be the same the next time."""
-        return self.status, self.tests
-
-    def test(self, name: str) -> Event:
-        """The event that told the outcome of a test."""
-        return next(event for event in self.finished if _short(event["id"]) == name)
-
-
-@dataclass(kw_only=True)
-class Outcome:
-    """A run that is over."""
-
-    code: int
-    stdout: bytes
-    stderr: str
-    wall_s: float
-    events: list[Event]
-
-    @property
-    def kinds(self) -> list[str]:
-        """The names of the events, in order."""
-        return [event["event"] for event in self.events]
-
-    def of(self, kind: str, **fields: object) -> list[Event]:
-        """The events of a kind, with these values."""
-        return [event for event in self.events if matches(event, kind, fields)]
-
-    @property
-    def warnings(self) -> list[str]:
-        """The messages of iopio's own warnings."""
-        return [event["message"] for event in self.of("warning_issued", category="iopio")]
-
-    @property
-    def verdicts(self) -> dict[str, tuple[str, dict[str, str]]]:
-        """What must be the same the next time, by module."""
-        planned = [event["module"] for event in self.of("module_planned")]
-        return {path: self.module(path).verdict for path in sorted(planned)}
-
-    def module(self, path: str) -> Module:
-        """What was said of a module."""
-        module = Module(path=path)
-        for event in self.events:
-            if event.get("module") != path:
-                continue
-            match event["event"]:
-                case "test_finished":
-                    module.tests[_short(event["id"])] = event["outcome"]
-                    module.finished.append(event)
-                case "output_captured":
-                    captured = event["captured"]
-                    text = captured.get("head", "") + captured.get("tail", "")
-                    setattr(module, event["stream"], text)
-                    if event["stream"] == "stdout":
-                        module.stdout_bytes = captured["total_bytes"]
-                case "attempt_finished":
-                    module.attempt = event
-                    module.in_flight = event.get("in_flight", "")
-                    module.stacks = event.get("stacks", "")
-                case "module_finished":
-                    module.status = event["status"]
-                    module.message = event.get("failure", {}).get("message", "")
-        return module
-
-
-def matches(event: Event, kind: str, fields: Mapping[str, object]) -> bool:
-    """True where an event is of a kind and has these values."""
-    return event["event"] == kind and all(event.get(name) == fields[name] for name in fields)
-
-
-def _short(test_id: str) -> str:
-    return test_id.partition("::")[2] or test_id
 
 
 class Live:
@@ -265,13 +178,12 @@ class Live:
             raise
         wall_s = time.monotonic() - self.began_s
         whole = b"\n".join([*self._lines, self._unread]) + (stdout or b"")
-        lines = whole.split(b"\n")
         return Outcome(
             code=self.process.returncode,
             stdout=whole,
             stderr=stderr.decode("utf-8", "backslashreplace"),
             wall_s=wall_s,
-            events=read_events(line for line in lines if line.startswith(b'{"seq"')),
+            events=read_events(event_lines(whole)),
         )
 
 
@@ -340,7 +252,7 @@ class Project:
         assert "Traceback" not in outcome.stderr, outcome.stderr
         assert outcome.events, outcome.stderr
         assert outcome.wall_s <= timeout_s + grace_s + PROMISED_S + NOISE_S
-        check_grammar(outcome.events)
+        grammar.check(decode(line) for line in event_lines(outcome.stdout))
         assert outcome.events[-1]["exit_code"] == outcome.code or outcome.code == 3
         journal = self.journal(outcome.events[0]["run_id"])
         told = [event for event in outcome.events if event["event"] != "test_started"]
@@ -386,167 +298,11 @@ class Project:
 def clean_environment() -> dict[str, str]:
     """The environment of a command that nobody has prepared anything for."""
     package_home = Path(iopio_async.__file__).parents[1]
-    kept = {
-        name: os.environ[name] for name in ("PATH", "HOME", "LD_LIBRARY_PATH") if name in os.environ
-    }
+    names = ("PATH", "HOME", "LD_LIBRARY_PATH")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
     return kept | {
         "LANG": "C.UTF-8",
         "PYTHONPATH": str(package_home),
         # The machine's plugins are nobody's concern here, and each costs time at every start.
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
     }
-
-
-def read_events(lines: Iterator[bytes] | Sequence[bytes]) -> list[Event]:
-    """Parse lines of the event stream; their numbers must rise."""
-    envelopes = [json.loads(line) for line in lines]
-    numbers = [envelope["seq"] for envelope in envelopes]
-    assert numbers == sorted(set(numbers))
-    times = [envelope["elapsed_s"] for envelope in envelopes]
-    assert times == sorted(times)
-    return [{**envelope["event"], "at_s": envelope["elapsed_s"]} for envelope in envelopes]
-
-
-def check_grammar(events: Sequence[Event]) -> None:
-    """Check the order of the events of a whole run."""
-    kinds = [event["event"] for event in events]
-    assert kinds[0] == "run_started"
-    assert kinds[-1] == "run_finished"
-    assert kinds.count("run_started") == kinds.count("run_finished") == 1
-    planned: set[str] = set()
-    running: dict[str, int] = {}
-    finished: set[str] = set()
-    cancelled = False
-    for event in events:
-        module = event.get("module", "")
-        match event["event"]:
-            case "module_planned":
-                assert module not in planned
-                planned.add(module)
-            case "attempt_started":
-                assert module in planned - finished
-                assert module not in running
-                assert not cancelled
-                running[module] = event["attempt"]
-            case "attempt_finished":
-                assert running.pop(module) == event["attempt"]
-            case "module_finished":
-                assert module in planned - finished
-                assert module not in running
-                finished.add(module)
-            case "cancellation_started":
-                assert not cancelled
-                cancelled = True
-            case "test_started" | "test_finished" | "tests_collected" | "output_captured":
-                assert running[module] == event["attempt"]
-            case _:
-                assert not module or module in running
-    assert planned == finished
-
-
-# -- processes ---------------------------------------------------------------------------------
-
-
-def survivors(run_id: str) -> list[int]:
-    """Living processes of a run, and orphans; those that have ended are reaped on the way."""
-    cookie = f"IOPIO_RUN_ID={run_id}".encode()
-    found = []
-    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
-        with contextlib.suppress(OSError):
-            if cookie in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-                found.append(pid)
-    for pid in orphans():
-        if is_zombie(pid):
-            os.waitpid(pid, 0)
-        elif pid not in found:
-            found.append(pid)
-    return [pid for pid in found if not is_zombie(pid)]
-
-
-def orphans() -> list[int]:
-    """Children of this process, which has started none but those that were waited for."""
-    found: list[int] = []
-    for task in Path("/proc/self/task").iterdir():
-        with contextlib.suppress(OSError):
-            found.extend(map(int, (task / "children").read_text().split()))
-    return found
-
-
-def is_zombie(pid: int) -> bool:
-    """True for a process that has ended, be it waited for or not."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return True
-    return stat.rpartition(")")[2].split()[0] in {"Z", "X"}
-
-
-def wait_for_end(pid: int, seconds: float) -> bool:
-    """Wait for the end of any process; False where it has not come in time."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([descriptor], [], [], seconds)[0])
-    finally:
-        os.close(descriptor)
-
-
-def describe(pid: int) -> str:
-    """A process in a few words."""
-    try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
-    except OSError:
-        words = b"gone"
-    return f"{pid} {words[:200].decode('utf-8', 'replace')}"
-
-
-def peak_rss_bytes(pid: int) -> int:
-    """The most memory that a living process has had."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-class Gate:
-    """A FIFO that tests wait at until they are let through; ``wait`` is what a test executes."""
-
-    def __init__(self, path: Path) -> None:
-        os.mkfifo(path)
-        # Opened for both directions, so that nobody ever waits for the other side.
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        self.wait = f"open({str(path)!r}, 'rb', 0).read(1)"
-
-    def open(self, waiters: int = 1) -> None:
-        """Let so many through, whether they have come yet or not."""
-        os.write(self._descriptor, b"." * waiters)
-
-    def close(self) -> None:
-        os.close(self._descriptor)
-
-
-class Meeting:
-    """A pipe in the file system on which tests say that they have come so far."""
-
-    def __init__(self, path: Path) -> None:
-        os.mkfifo(path)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-        self._heard = b""
-        self._path = path
-
-    def say(self, word: str) -> str:
-        """The statement by which a test says a word."""
-        # All in one call, so that an interrupt finds nothing half-done.
-        return f"__import__('pathlib').Path({str(self._path)!r}).write_text('<{word}>')"
-
-    def hear(self, word: str) -> None:
-        """Wait until the word was said."""
-        while f"<{word}>".encode() not in self._heard:
-            ready, _, _ = select.select([self._descriptor], [], [], GIVEN_UP_S)
-            assert ready, f"nobody said {word}"
-            self._heard += os.read(self._descriptor, 4096)
-
-    def close(self) -> None:
-        os.close(self._descriptor)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from torture.harness import CONTROL, Project
 
 
 class Broken(NamedTuple):
@@ -49,8 +50,8 @@ UNUSUAL = {
 
 
 @pytest.fixture(scope="module")
-def imports(tmp_path_factory, control, harness):
-    project = harness.Project(tmp_path_factory.mktemp("imports"), control)
+def imports(tmp_path_factory, control):
+    project = Project(tmp_path_factory.mktemp("imports"), control)
     for name, broken in BROKEN.items():
         project.write(name, broken.content)
     for name, content in UNUSUAL.items():
@@ -182,13 +183,13 @@ def test_32_a_name_that_is_not_utf8_in_all_reports(project):
 
 def test_33_a_module_without_tests_is_empty(project):
     project.write("test_it.py", "")
-    outcome = project.run(code=0, again=True)
+    outcome = project.run(code=0)
     assert outcome.module("test_it.py").verdict == ("empty", {})
 
 
 @pytest.mark.parametrize("files", [{}, {"test_it.py": "x = 1\n"}], ids=["no files", "no tests"])
-def test_33_a_run_without_tests_ends_with_5(project, harness, files):
-    (project.root / harness.CONTROL).unlink()
+def test_33_a_run_without_tests_ends_with_5(project, files):
+    (project.root / CONTROL).unlink()
     for name, content in files.items():
         project.write(name, content)
-    project.run(code=5, control=False, again=True)
+    project.run(code=5, control=False)

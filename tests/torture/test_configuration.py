@@ -4,6 +4,7 @@ import os
 from typing import NamedTuple
 
 import pytest
+from torture.harness import NOISE_S, Live
 
 
 class Refused(NamedTuple):
@@ -77,26 +78,26 @@ def tripwire(project):
     assert os.listdir(project.temporary) == []
 
 
-def check_refused(project, harness, *arguments, env=None, said=()):
+def check_refused(project, *arguments, env=None, said=()):
     # Not the harness' own arguments: some of these cases contradict them.
     words = ["-m", "iopio_async", "run", *arguments]
-    with harness.Live(project, [], program=words, env=env) as live:
+    with Live(project, [], program=words, env=env) as live:
         outcome = live.rest()
     assert outcome.code == 2, outcome.stderr
     assert outcome.stdout == b""
     assert outcome.stderr.startswith("iopio: error: ")
     assert "Traceback" not in outcome.stderr
-    assert outcome.wall_s <= 1.0 + harness.NOISE_S / 2
+    assert outcome.wall_s <= 1.0 + NOISE_S / 2
     for part in said:
         assert part in outcome.stderr
     return outcome
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_refused(tripwire, harness, name):
+def test_refused(tripwire, name):
     case = REFUSED[name]
     tripwire.write("pyproject.toml", case.toml)
-    check_refused(tripwire, harness, *case.arguments, env=dict([case.variable]), said=case.said)
+    check_refused(tripwire, *case.arguments, env=dict([case.variable]), said=case.said)
 
 
 def test_79_far_too_many_workers_are_clamped(project):
@@ -106,25 +107,25 @@ def test_79_far_too_many_workers_are_clamped(project):
     assert "workers" in warning
 
 
-def test_80_a_pipe(tripwire, harness):
+def test_80_a_pipe(tripwire):
     (tripwire.root / "pyproject.toml").unlink()
     os.mkfifo(tripwire.root / "pyproject.toml")
-    check_refused(tripwire, harness, said=("pyproject.toml", "pipe"))
+    check_refused(tripwire, said=("pyproject.toml", "pipe"))
 
 
-def test_80_a_pipe_that_is_given(tripwire, harness):
+def test_80_a_pipe_that_is_given(tripwire):
     os.mkfifo(tripwire.root / "iopio.toml")
-    check_refused(tripwire, harness, "--config=iopio.toml", said=("iopio.toml", "pipe"))
+    check_refused(tripwire, "--config=iopio.toml", said=("iopio.toml", "pipe"))
 
 
-def test_80_a_device_without_an_end(tripwire, harness):
-    check_refused(tripwire, harness, "--config=/dev/zero", said=("/dev/zero", "device"))
+def test_80_a_device_without_an_end(tripwire):
+    check_refused(tripwire, "--config=/dev/zero", said=("/dev/zero", "device"))
 
 
-def test_80_a_gigabyte(tripwire, harness):
+def test_80_a_gigabyte(tripwire):
     with (tripwire.root / "pyproject.toml").open("wb") as file:
         file.truncate(1024**3)
-    check_refused(tripwire, harness, said=("pyproject.toml", "too large"))
+    check_refused(tripwire, said=("pyproject.toml", "too large"))
 
 
 #: Case 80: what is nested so deeply that a parser gives up, or takes for ever.
@@ -137,11 +138,11 @@ DEEP = {
 
 
 @pytest.mark.parametrize("name", DEEP)
-def test_80_nested_deeply(tripwire, harness, name):
+def test_80_nested_deeply(tripwire, name):
     tripwire.write("pyproject.toml", DEEP[name])
-    check_refused(tripwire, harness, said=("pyproject.toml:2",))
+    check_refused(tripwire, said=("pyproject.toml:2",))
 
 
-def test_80_not_text(tripwire, harness):
+def test_80_not_text(tripwire):
     tripwire.write("pyproject.toml", b"[tool.iopio]\nworkers = '\xff'\n")
-    check_refused(tripwire, harness, said=("pyproject.toml:2", "UTF-8"))
+    check_refused(tripwire, said=("pyproject.toml:2", "UTF-8"))

@@ -1,10 +1,9 @@
-"""The command is interrupted, killed, stopped or not listened to: cases 36-43, 45, 48, 49, 51."""
+"""The command is interrupted, killed, stopped, nested, starved: cases 36-39, 43, 45, 48, 49."""
 
 import ast
 import errno
 import json
 import os
-import pty
 import random
 import select
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from torture.harness import CONTROL, NOISE_S, START_METHODS
 
 import iopio_async
 from iopio_async.errors import InfrastructureError
@@ -20,8 +20,6 @@ from iopio_async.execution import executor as executors
 from iopio_async.execution.ports import Placement
 from iopio_async.execution.subprocess import SpawnExecutor
 from iopio_async.model.action import Action
-
-START_METHODS = ("spawn", "forkserver")
 
 #: Runs until it is told to end; then its fixture is torn down.
 WAITS = """\
@@ -50,19 +48,19 @@ def test_it():
 SIGNALS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 
 
-def interrupted(project, harness, meeting, running, *arguments):
+def interrupted(project, meeting, running, *arguments):
     """A run with a module that is done, one that is in its test, and one that never starts."""
     project.write("test_running.py", running.format(say=meeting.say("running")))
     project.write("test_never.py", "def test_it(): pass\n")
-    files = (harness.CONTROL, "test_running.py", "test_never.py")
+    files = (CONTROL, "test_running.py", "test_never.py")
     live = project.start("--workers=1", *arguments, *files)
     meeting.hear("running")
     return live
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-def test_36_37_the_first_signal_lets_tests_tear_down(project, harness, meeting, number):
-    with interrupted(project, harness, meeting, WAITS, "--grace=30s") as live:
+def test_36_37_the_first_signal_lets_tests_tear_down(project, meeting, number):
+    with interrupted(project, meeting, WAITS, "--grace=30s") as live:
         live.send(number)
         outcome = live.rest()
     project.check(outcome, code=SIGNALS[number])
@@ -74,8 +72,8 @@ def test_36_37_the_first_signal_lets_tests_tear_down(project, harness, meeting, 
     assert report["summary"]["exit_code"] == SIGNALS[number]
 
 
-def test_36_who_does_not_listen_has_the_grace_period(project, harness, meeting):
-    with interrupted(project, harness, meeting, STUBBORN, "--grace=300ms") as live:
+def test_36_who_does_not_listen_has_the_grace_period(project, meeting):
+    with interrupted(project, meeting, STUBBORN, "--grace=300ms") as live:
         live.send(signal.SIGINT)
         outcome = live.rest()
     project.check(outcome, code=130)
@@ -83,8 +81,8 @@ def test_36_who_does_not_listen_has_the_grace_period(project, harness, meeting):
 
 
 @pytest.mark.parametrize("times", [2, 3])
-def test_36_the_second_signal_kills(project, harness, meeting, times):
-    with interrupted(project, harness, meeting, STUBBORN, "--grace=60s") as live:
+def test_36_the_second_signal_kills(project, meeting, times):
+    with interrupted(project, meeting, STUBBORN, "--grace=60s") as live:
         live.send(signal.SIGINT)
         live.until("cancellation_started")
         for _ in range(times - 1):
@@ -129,7 +127,7 @@ def test_ends_children():
 
 @pytest.mark.parametrize("method", START_METHODS)
 @pytest.mark.parametrize("seed", range(4))
-def test_38_killed_at_any_moment_nothing_survives(project, harness, seed, method):
+def test_38_killed_at_any_moment_nothing_survives(project, seed, method):
     for number in range(3):
         project.write(f"test_{number}.py", FAMILY)
     # A whole run has some forty events: those of three modules, and of the control module.
@@ -141,7 +139,7 @@ def test_38_killed_at_any_moment_nothing_survives(project, harness, seed, method
         live.process.wait()
         killed_s = time.monotonic()
         run_id = live.events[0]["run_id"]
-        project.check_gone(run_id, within_s=1.0 + harness.NOISE_S / 2)
+        project.check_gone(run_id, within_s=1.0 + NOISE_S / 2)
         gone_s = time.monotonic() - killed_s
         outcome = live.rest()
     print(f"killed after event {seen}: nothing left after {gone_s:.2f} s")
@@ -154,7 +152,7 @@ def test_38_killed_at_any_moment_nothing_survives(project, harness, seed, method
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", START_METHODS)
-def test_39_who_is_stopped_is_not_timed_out(project, harness, gates, method):
+def test_39_who_is_stopped_is_not_timed_out(project, gates, method):
     timeout_s, stopped_s = 4.0, 5.0
     gate = gates("gate")
     project.write("test_it.py", f"def test_it():\n    {gate.wait}\n")
@@ -174,134 +172,6 @@ def test_39_who_is_stopped_is_not_timed_out(project, harness, gates, method):
         outcome = live.rest()
     project.check(outcome, timeout_s=timeout_s + stopped_s, code=0, control=False)
     assert outcome.module("test_it.py").status == "passed"
-
-
-@pytest.mark.parametrize("options", [(), ("--json",)], ids=["text", "json"])
-def test_40_the_reader_leaves_after_the_first_line(project, gates, options):
-    first, never = gates("first"), gates("never")
-    project.write("test_waits.py", f"def test_it():\n    {first.wait}\n")
-    project.write("test_hangs.py", f"def test_it():\n    {never.wait}\n")
-    with project.start(*options, "-vv" if not options else "test_waits.py", json=False) as live:
-        assert os.read(live.process.stdout.fileno(), 10)
-        live.stop_reading()
-        first.open()
-        outcome = live.rest()
-    assert outcome.code == 141, outcome.stderr
-    assert outcome.stderr == ""
-    project.check_gone(project.journal()[0]["run_id"])
-
-
-#: Says far more than any terminal, pipe or queue holds: a quarter of a megabyte for each number.
-LOUD = """\
-import pytest
-@pytest.mark.parametrize("number", range({count}))
-def test_loud(number):
-    raise ValueError("loud " * 60_000)
-def test_says_so():
-    {say}
-"""
-
-#: The orchestrator's bound with nothing queued, and what a full queue may add.
-MEMORY_BYTES = (150 + 64) * 1024 * 1024
-
-
-def test_41_nobody_reads_the_terminal(project, harness, meeting):
-    project.write("test_loud.py", LOUD.format(count=60, say=meeting.say("loud")))
-    project.write("test_other.py", f"def test_it():\n    {meeting.say('other')}\n")
-    ours, theirs = pty.openpty()
-    try:
-        with project.start("-vv", "--workers=1", json=False, stdout=theirs) as live:
-            os.close(theirs)
-            meeting.hear("loud")
-            meeting.hear("other")
-            assert harness.peak_rss_bytes(live.pid) < MEMORY_BYTES
-            os.close(ours)
-            ours = -1
-            outcome = live.rest()
-    finally:
-        if ours >= 0:
-            os.close(ours)
-    assert outcome.code == 1, outcome.stderr
-    assert outcome.stderr == ""
-    journal = project.journal()
-    assert journal[-1]["event"] == "run_finished"
-    project.check_gone(journal[0]["run_id"])
-
-
-@pytest.mark.slow
-def test_41_a_terminal_that_stays_blocked_is_left_alone(project):
-    project.write("test_loud.py", LOUD.format(count=60, say="pass"))
-    ours, theirs = pty.openpty()
-    try:
-        with project.start("-vv", json=False, stdout=theirs) as live:
-            os.close(theirs)
-            outcome = live.rest()
-    finally:
-        os.close(ours)
-    assert outcome.code == 1, outcome.stderr
-    assert outcome.wall_s < 30
-
-
-def test_41_nobody_reads_the_pipe(project, harness, meeting):
-    project.write("test_loud.py", LOUD.format(count=60, say=meeting.say("loud")))
-    project.write("test_other.py", f"def test_it():\n    {meeting.say('other')}\n")
-    with project.start("-vv", "--workers=1", json=False) as live:
-        meeting.hear("loud")
-        meeting.hear("other")
-        assert harness.peak_rss_bytes(live.pid) < MEMORY_BYTES
-        live.stop_reading()
-        outcome = live.rest()
-    assert outcome.code == 141
-    assert outcome.stderr == ""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("ends", ["by a time limit", "by an interrupt"])
-def test_41_nobody_reads_the_stream_of_events(project, harness, meeting, ends):
-    # Nothing of it may be left out, so the tests have to wait; but time limits and signals hold.
-    timeout_s = 3.0
-    loud = LOUD.format(count=300, say="pass")
-    # By then, more waits to be written than is let in.
-    says = f"    if number == 60: {meeting.say('loud')}\n"
-    project.write("test_loud.py", loud.replace("    raise", f"{says}    raise"))
-    project.write(
-        "test_hangs.py",
-        f"import signal\ndef test_it():\n    {meeting.say('hangs')}\n"
-        "    while True:\n        signal.pause()\n",
-    )
-    overrides = f"[[tool.iopio.overrides]]\npaths = ['test_hangs.py']\ntimeout = {timeout_s}\n"
-    project.write("pyproject.toml", overrides if ends == "by a time limit" else "")
-    with project.start("test_loud.py", "test_hangs.py", "--grace=300ms") as live:
-        hanging = live.until("attempt_started", module="test_hangs.py")["pid"]
-        meeting.hear("hangs")
-        meeting.hear("loud")
-        if ends == "by an interrupt":
-            live.send(signal.SIGINT)
-        assert harness.wait_for_end(hanging, timeout_s + harness.NOISE_S)
-        live.send(signal.SIGINT)
-        live.send(signal.SIGINT)
-        assert harness.wait_for_end(live.pid, harness.NOISE_S)
-        live.stop_reading()
-        outcome = live.rest()
-    assert outcome.code == 130
-    assert "Traceback" not in outcome.stderr
-    project.check_gone(live.events[0]["run_id"])
-
-
-@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
-@pytest.mark.parametrize("method", START_METHODS)
-def test_42_standard_descriptors_closed_from_the_start(project, harness, closed, method):
-    project.write("test_fails.py", "def test_it():\n    print('said')\n    assert False\n")
-    preparation = f"for number in {closed}: os.close(number)"
-    arguments = (f"--start-method={method}", "--report=report.json")
-    with project.start(*arguments, json=False, preparation=preparation) as live:
-        outcome = live.rest()
-    assert outcome.code == 1, outcome.stderr
-    assert "Traceback" not in outcome.stderr
-    report = json.loads((project.root / "report.json").read_bytes())
-    statuses = {module["path"]: module["status"] for module in report["modules"]}
-    assert statuses == {harness.CONTROL: "passed", "test_fails.py": "failed"}
-    project.check_gone(report["summary"]["run_id"])
 
 
 @pytest.mark.parametrize("method", START_METHODS)
@@ -406,7 +276,7 @@ def test_48_a_run_inside_of_a_run(project, method):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL], ids=lambda number: number.name)
-def test_48_what_ends_the_outer_run_ends_the_inner_one(project, harness, meeting, number):
+def test_48_what_ends_the_outer_run_ends_the_inner_one(project, meeting, number):
     inner = FAMILY + f"def test_hangs():\n    {meeting.say('inner')}\n    signal.pause()\n"
     project.write("test_outer.py", INNER.format(source=inner, code=0))
     with project.start("test_outer.py", "--", "--ignore=inner") as live:
@@ -414,27 +284,27 @@ def test_48_what_ends_the_outer_run_ends_the_inner_one(project, harness, meeting
         live.send(number)
         run_id = live.until("run_started")["run_id"]
         live.rest()
-    project.check_gone(run_id, within_s=1.0 + harness.NOISE_S / 2)
+    project.check_gone(run_id, within_s=1.0 + NOISE_S / 2)
     assert sorted(os.listdir(project.temporary)) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", START_METHODS)
 @pytest.mark.parametrize("descriptors", [10, 14, 18, 24])
-def test_49_too_few_descriptors(project, harness, method, descriptors):
+def test_49_too_few_descriptors(project, method, descriptors):
     preparation = f"resource.setrlimit(resource.RLIMIT_NOFILE, ({descriptors}, {descriptors}))"
     with project.start(f"--start-method={method}", preparation=preparation) as live:
         outcome = live.rest()
     assert outcome.code in {0, 1, 3}
     assert "Traceback" not in outcome.stderr
     # The delays between the attempts to start a process come to four seconds.
-    assert outcome.wall_s < 8 + harness.NOISE_S
+    assert outcome.wall_s < 8 + NOISE_S
     if outcome.code == 3:
         assert outcome.stderr.startswith("iopio: error: ")
         assert "internal error" not in outcome.stderr
     else:
         project.check(outcome, timeout_s=8, control=outcome.code == 0)
-        status = outcome.module(harness.CONTROL).status
+        status = outcome.module(CONTROL).status
         assert status in ({"passed"} if outcome.code == 0 else {"error", "incomplete", "failed"})
 
 
@@ -452,17 +322,21 @@ class Refusing(SpawnExecutor):
         await super()._launch(attempt, action, placement)
 
 
+#: A run's guard kills whatever carries its id: two sessions of these tests must not share one.
+RUN_ID = f"torture-{os.getpid()}"
+
+
 def launch(tmp_path, number, refusals):
     """Run one empty module by an executor that refuses at first; how often it tried."""
     (tmp_path / "test_it.py").write_text("def test_it(): pass\n")
     action = Action(path="test_it.py", root=str(tmp_path), invocation_dir=str(tmp_path))
     settings = executors.ExecutorSettings(environment=dict(os.environ))
-    executor = Refusing("torture", settings)
+    executor = Refusing(RUN_ID, settings)
     executor.number, executor.refusals = number, refusals
 
     async def run():
         async with executor:
-            placement = Placement(run_id="torture", slot=0, attempt=1)
+            placement = Placement(run_id=RUN_ID, slot=0, attempt=1)
             async with executor.start(action, placement) as attempt:
                 async for _ in attempt.messages():
                     pass
@@ -489,31 +363,3 @@ def test_49_but_not_for_ever(tmp_path, monkeypatch, number, tries):
     with pytest.raises(InfrastructureError, match=r"no process could be started for test_it\.py"):
         anyio.run(run)
     assert executor.tries == tries
-
-
-def test_51_a_report_that_cannot_be_written(project):
-    project.write("test_it.py", "import os\ndef test_it():\n    os.mkdir('report.json')\n")
-    outcome = project.run(code=3)
-    assert "report.json" in outcome.stderr
-    assert "iopio: error: " in outcome.stderr
-    assert outcome.events[-1]["event"] == "run_finished"
-
-
-BREAKS = """\
-import sys
-from iopio_async.reporting.json_report import JsonReporter
-seen = []
-def broken(self, envelope, stats):
-    seen.append(envelope)
-    if len(seen) == 5:
-        raise RuntimeError("the reporter broke")
-JsonReporter.handle = broken
-from iopio_async.cli.main import main
-sys.exit(main(["run", *sys.argv[1:]], cwd_on_path=False))
-"""
-
-
-def test_51_a_reporter_that_raises_costs_nobody_a_result(project):
-    outcome = project.run(code=3, program=("-c", BREAKS))
-    assert "RuntimeError: the reporter broke" in outcome.stderr
-    assert not (project.root / "report.json").exists()

@@ -1,13 +1,11 @@
 """Tests that get at the result stream, or strain it: cases 10-14, 21, 27 and 28."""
 
-import textwrap
 from typing import NamedTuple
 
 import pytest
-
-BEFORE, AFTER = "def test_before(): pass\n", "\ndef test_after(): pass\n"
-LOST = {"test_before": "passed", "test_it": "failed", "test_after": "not-run"}
-ALL_PASSED = {"test_before": "passed", "test_it": "passed", "test_after": "passed"}
+from torture.harness import Project
+from torture.processes import peak_rss_bytes
+from torture.sources import ALL_PASSED, LOST, between
 
 #: How a test finds the descriptor that nobody gave it: a pipe, open for writing, out of the way.
 HEAD = """\
@@ -24,9 +22,9 @@ def result_descriptor():
 """
 
 
-def between(body: str) -> str:
-    """A module of three tests, the second of which does this."""
-    return f"{HEAD}{BEFORE}def test_it():\n{textwrap.indent(body, '    ')}{AFTER}"
+def with_stream(body: str) -> str:
+    """A module of three tests, the second of which does this to its stream."""
+    return between(body, HEAD)
 
 
 CLOSES_012 = "for number in range(3):\n    os.close(number)"
@@ -35,7 +33,7 @@ CLOSES_012 = "for number in range(3):\n    os.close(number)"
 @pytest.mark.parametrize("options", [(), ("--", "-s")], ids=["captured", "not captured"])
 def test_10_standard_descriptors_may_be_closed(project, gates, options):
     gate = gates("gate")
-    source = between(f"os.write(1, b'last words')\n{CLOSES_012}")
+    source = with_stream(f"os.write(1, b'last words')\n{CLOSES_012}")
     project.write("test_it.py", f"{source}def test_goes_on():\n    {gate.wait}\n")
     with project.start(*options) as live:
         # By now it is known that the streams have ended, and the process has not.
@@ -52,7 +50,7 @@ def test_10_standard_descriptors_may_be_closed(project, gates, options):
 
 
 def test_11_all_other_descriptors_closed(project):
-    project.write("test_it.py", between("os.closerange(3, 1 << 16)"))
+    project.write("test_it.py", with_stream("os.closerange(3, 1 << 16)"))
     outcome = project.run(code=1, again=True)
     module = outcome.module("test_it.py")
     assert module.status == "incomplete"
@@ -63,7 +61,7 @@ def test_11_all_other_descriptors_closed(project):
 def test_12_no_frame_gets_into_a_file_of_the_same_number(project):
     project.write(
         "test_it.py",
-        between(
+        with_stream(
             """\
 number = result_descriptor()
 os.close(number)
@@ -130,10 +128,10 @@ FORGERIES = {
 
 
 @pytest.fixture(scope="module")
-def forgeries(tmp_path_factory, control, harness):
-    project = harness.Project(tmp_path_factory.mktemp("forgeries"), control)
+def forgeries(tmp_path_factory, control):
+    project = Project(tmp_path_factory.mktemp("forgeries"), control)
     for name, forgery in FORGERIES.items():
-        project.write(f"test_{name}.py", MESSAGES + between(forgery.body))
+        project.write(f"test_{name}.py", MESSAGES + with_stream(forgery.body))
     return project.run("--workers=3", code=1, again=True)
 
 
@@ -150,7 +148,7 @@ def test_forged_streams_are_refused(forgeries, name):
 def test_14_what_is_killed_in_the_middle_of_a_frame_has_crashed(project):
     project.write(
         "test_it.py",
-        between(
+        with_stream(
             "os.write(result_descriptor(), b'\\0\\0\\1\\0..')\nos.kill(os.getpid(), signal.SIGKILL)"
         ),
     )
@@ -204,7 +202,7 @@ def test_after():
 
 
 @pytest.mark.slow
-def test_27_a_hundred_thousand_tests_have_an_outcome_each(project, harness, gates, record_property):
+def test_27_a_hundred_thousand_tests_have_an_outcome_each(project, gates, record_property):
     count = 100_000
     gate = gates("gate")
     project.write("test_gate.py", f"def test_it():\n    {gate.wait}\n")
@@ -221,7 +219,7 @@ def test_27_a_hundred_thousand_tests_have_an_outcome_each(project, harness, gate
         live.until("test_started", module="test_gate.py")
         collected = live.until("tests_collected", module="test_it.py")
         finished = live.until("module_finished", module="test_it.py")
-        peak_bytes = harness.peak_rss_bytes(live.pid)
+        peak_bytes = peak_rss_bytes(live.pid)
         gate.open()
         outcome = live.rest()
     project.check(outcome, timeout_s=120, control=False, code=0)
@@ -243,8 +241,7 @@ def test_28_ids_in_the_order_of_a_set(project):
         "@pytest.mark.parametrize('word', {f'word{number}' for number in range(100)})\n"
         "def test_it(word): pass\n",
     )
-    first = project.run(code=0, again=True).module("test_it.py")
-    second = project.run(code=0).module("test_it.py")
+    first, second = (project.run(code=0).module("test_it.py") for _ in range(2))
     assert first.status == "passed"
     assert list(first.tests) == list(second.tests)
     assert len(first.tests) == 100

@@ -14,8 +14,8 @@ environment               ``TMPDIR``, ``IOPIO_SLOT``, the attempt's cookie; the 
 temporary directory       ``tempfile`` forgets the server's
 random state              ``random`` reseeds itself at a fork; numpy's legacy generator is reseeded
 import caches             invalidated: files may have come since the server listed their folders
-collector                 as the framework's start left it; all that the server had stays frozen,
-                          out of sight of ``gc.get_objects``: a collection would copy all of it
+collector                 as the framework's start left it; all that the server had stays frozen
+                          until a test first looks at the heap (``surroundings.reveal_heap``)
 lifeline, stacks file     its own (``surroundings``)
 ========================  =========================================================================
 

@@ -128,5 +128,4 @@ class Server:
         pristine.restore(request.environment)
         recorder = self.recorder = Recorder(surroundings.make_private(result), action.limits)
         surroundings.keep_stacks(action)
-        gc.enable()
         return action, recorder

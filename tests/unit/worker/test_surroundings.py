@@ -180,3 +180,35 @@ def test_leaving_waits_for_threads_and_runs_exit_handlers() -> None:
 )
 def test_leaving_gets_out_of_any_state(more: str) -> None:
     run(LEAVES.format(more=more).replace('print("thread")', "pass"), code=5)
+
+
+FREEZES = """
+import gc
+from iopio_async.worker import surroundings
+frozen = gc.get_freeze_count
+surroundings.reveal_heap()
+before = [object]
+gc.freeze()
+many = frozen()
+assert many > 1000
+{look}
+# A full collection freezes what is immortal, in some versions.
+print(frozen() < many / 2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("look", "thaws"),
+    [
+        ("", False),
+        ("gc.collect()", True),
+        ("gc.collect(generation=0)", True),
+        ("assert any(each is before for each in gc.get_objects())", True),
+        ("inner = [before]; assert any(each is inner for each in gc.get_referrers(before))", True),
+        ("assert gc.get_freeze_count() < many / 2", True),
+        # pytest's own rounds at the end of a session are no look.
+        ('exec("gc.collect()", {"__name__": "_pytest.unraisableexception", "gc": gc})', False),
+    ],
+)
+def test_a_frozen_heap_is_there_for_who_looks(look: str, thaws: bool) -> None:
+    assert run(FREEZES.format(look=look)) == f"{thaws}\n"

@@ -267,10 +267,8 @@ class Telling:
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Let the garbage collector run again, unless a conftest has settings of its own."""
         self._session = session
-        # Promotes all that was loaded to the oldest generation, at no cost. It must not stay
-        # frozen: what is frozen is not seen by gc.get_objects and gc.get_referrers.
+        # pytest collects garbage twice at its end: what was loaded before need not be walked over.
         gc.freeze()
-        gc.unfreeze()
         if gc.get_threshold()[0] == 0:
             gc.set_threshold(*self._gc_threshold)
 

@@ -64,6 +64,7 @@ def test_outlook(tmp_path, request):
         "main": main.__name__,
         "gc": [gc.isenabled(), gc.get_threshold()],
         "frozen": gc.get_freeze_count() > 1000,
+        "referrers": any(each is sys.modules for each in gc.get_referrers(gc)),
         "filters": [repr(each[:4]) for each in warnings.filters],
         "warnoptions": sys.warnoptions,
         "threads": [each.name for each in threading.enumerate()],

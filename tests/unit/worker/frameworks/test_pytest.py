@@ -210,15 +210,11 @@ def test_the_garbage_collector_is_as_conftests_leave_it(
 ) -> None:
     (tmp_path / "conftest.py").write_text(conftest)
     source = (
-        "import gc, sys\n"
-        "class Seen:\n    pass\n"
-        "seen = [Seen()]\n"
+        "import gc\n"
         "def test_gc():\n"
         f"    plain = {expected}\n"
         "    normal = plain if plain[1][0] == 123 else (plain[0], DEFAULT)\n"
         "    assert (gc.isenabled(), gc.get_threshold()) == normal\n"
-        "    assert any(each is seen for each in gc.get_referrers(seen[0]))\n"
-        "    assert any(each is sys.modules for each in gc.get_referrers(gc))\n"
     )
     import gc
 
