@@ -20,9 +20,6 @@ class Outcome(StrEnum):
 #: The outcomes after which a run is red.
 BAD_OUTCOMES = frozenset({Outcome.FAILED, Outcome.ERROR, Outcome.NOT_RUN})
 
-#: The outcomes that a test may be run again for (``--retries``).
-RETRIED_OUTCOMES = BAD_OUTCOMES
-
 
 class ModuleStatus(StrEnum):
     """How one test module ended, over all of its attempts."""

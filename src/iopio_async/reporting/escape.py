@@ -15,6 +15,7 @@ doubled: the escapes are for reading, not for reversing.
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 #: Ends whatever colours a block has switched on.
 RESET = "\x1b[0m"
@@ -117,6 +118,17 @@ def escape_surrogates(text: str) -> str:
     except UnicodeEncodeError:
         return re.sub(r"[\ud800-\udfff]", _spell_match, text)
     return text
+
+
+def encodable(value: Any) -> Any:
+    """``value``, made of plain containers, with all its text fit for UTF-8."""
+    if isinstance(value, str):
+        return escape_surrogates(value)
+    if isinstance(value, dict):
+        return {encodable(key): encodable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [encodable(item) for item in value]
+    return value
 
 
 def holds_github_command(text: str) -> bool:

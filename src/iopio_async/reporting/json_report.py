@@ -46,9 +46,9 @@ from iopio_async.model import events as ev
 from iopio_async.model.outcome import BAD_STATUSES, Failure, ModuleStatus, Outcome, Source
 from iopio_async.model.stats import ModuleStats, RunStats
 from iopio_async.reporting.artefact import write_artefact
-from iopio_async.reporting.escape import strip_colors
+from iopio_async.reporting.escape import encodable, strip_colors
 from iopio_async.reporting.sink import Sink
-from iopio_async.reporting.stream import check_sink, encodable
+from iopio_async.reporting.stream import check_sink
 
 SCHEMA_VERSION = 1
 

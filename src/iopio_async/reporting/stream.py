@@ -7,12 +7,11 @@ default value are left out of a line, as ``model.events`` states them.
 
 import errno
 from collections.abc import Callable
-from typing import Any, TextIO
+from typing import TextIO
 
 from iopio_async.errors import InfrastructureError
 from iopio_async.model.events import Envelope
 from iopio_async.model.stats import RunStats
-from iopio_async.reporting.escape import escape_surrogates
 from iopio_async.reporting.sink import Sink
 from iopio_async.wire.codec import encode_envelope_json
 
@@ -52,14 +51,3 @@ def check_sink(sink: Sink) -> None:
         reason = (fault.strerror or str(fault)).lower()
         hint = "make room, or send the output elsewhere" if fault.errno == errno.ENOSPC else ""
         raise InfrastructureError(f"could not write the output: {reason}", hint=hint)
-
-
-def encodable(value: Any) -> Any:
-    """``value``, made of plain containers, with all its text fit for UTF-8."""
-    if isinstance(value, str):
-        return escape_surrogates(value)
-    if isinstance(value, dict):
-        return {encodable(key): encodable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [encodable(item) for item in value]
-    return value

@@ -12,8 +12,9 @@ from iopio_async.errors import InfrastructureError
 from iopio_async.model import events as ev
 from iopio_async.model.module import Framework
 from iopio_async.model.stats import RunStats
+from iopio_async.reporting.escape import encodable
 from iopio_async.reporting.sink import Sink
-from iopio_async.reporting.stream import StreamReporter, check_sink, encodable
+from iopio_async.reporting.stream import StreamReporter, check_sink
 
 
 def test_every_envelope_is_a_line_that_decodes_to_it(story: ModuleType) -> None:
