@@ -26,6 +26,7 @@ def option(field: str, panel: str, *, is_flag: bool = False) -> Any:
 
 SELECTION = "What to run"
 EXECUTION = "How to run it"
+CACHE = "What not to run again"
 OUTPUT = "What to show and write"
 SETTINGS = "Where settings come from"
 
@@ -52,6 +53,12 @@ Retries = Annotated[str | None, option("retries", EXECUTION)]
 Timeout = Annotated[str | None, option("timeout_s", EXECUTION)]
 SlowAfter = Annotated[str | None, option("slow_after_s", EXECUTION)]
 Grace = Annotated[str | None, option("grace_s", EXECUTION)]
+
+NoCache = Annotated[bool, option("no_cache", CACHE, is_flag=True)]
+Refresh = Annotated[bool, option("refresh", CACHE, is_flag=True)]
+CacheDir = Annotated[str | None, option("cache_dir", CACHE)]
+CacheTtl = Annotated[str | None, option("cache_ttl_s", CACHE)]
+Audit = Annotated[str | None, option("audit_percent", CACHE)]
 
 Verbose = Annotated[
     int,

@@ -23,6 +23,9 @@ VALUE_FIELDS = (
     "timeout_s",
     "slow_after_s",
     "grace_s",
+    "cache_dir",
+    "cache_ttl_s",
+    "audit_percent",
     "color",
     "report",
     "junit_xml",
@@ -42,6 +45,8 @@ FLAGS: dict[str, tuple[str, int]] = {
     "-vv": ("verbose", 2),
     "--quiet": ("quiet", 1),
     "-q": ("quiet", 1),
+    **dict.fromkeys(BY_FIELD["no_cache"].flags, ("no_cache", True)),
+    **dict.fromkeys(BY_FIELD["refresh"].flags, ("refresh", True)),
     **dict.fromkeys(BY_FIELD["last_failed"].flags, ("last_failed", True)),
     **dict.fromkeys(BY_FIELD["json"].flags, ("json", True)),
 }

@@ -43,5 +43,9 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cwd_on_path: bool = False
     maxfail: int = 0
     color: bool = False
+    #: The file that the tracer appends to; ``""`` where nothing is traced.
+    trace: str = ""
+    #: Whether the tracer tells the functions that are executed, where the interpreter can.
+    trace_functions: bool = False
     limits: Limits = Limits()
     schema_version: int = SCHEMA_VERSION

@@ -51,6 +51,20 @@ class ModuleSettings(msgspec.Struct, frozen=True, kw_only=True):
     env: dict[str, str]
 
 
+class CacheRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the project says about the inputs of its tests, where they can't be seen or don't matter.
+
+    ``inputs`` and ``ignore`` are globs of paths, relative to the root; ``env`` and ``ignore_env``
+    names of environment variables, also as globs; ``hosts`` count as giving the same answers always.
+    """
+
+    inputs: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    ignore_env: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+
 class Config(msgspec.Struct, frozen=True, kw_only=True):
     """All settings of a run. Paths are absolute unless said otherwise; times are in seconds.
 
@@ -58,7 +72,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ``testpaths`` are relative to ``root`` and may be globs. ``report`` and ``junit_xml`` are files
     to write, empty for none and ``-`` for the standard output. A ``maxfail`` of 0 never stops the
     run. ``arguments`` are passed on to pytest. ``cwd_on_path`` says that the invocation directory
-    is to stand first in the tests' ``sys.path``, as it does under ``python -m``.
+    is to stand first in the tests' ``sys.path``, as it does under ``python -m``. ``cache_dir`` is
+    absolute, or empty for the project's own; ``audit_percent`` of the hits are executed anyway.
     """
 
     root: str
@@ -87,6 +102,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     output_bytes: int = 64 * 1024
     env: dict[str, str] = {}
     overrides: tuple[Override, ...] = ()
+
+    no_cache: bool = False
+    refresh: bool = False
+    cache_dir: str = ""
+    cache_ttl_s: float = 24 * 3600.0
+    audit_percent: float = 0.0
+    cache: CacheRules = CacheRules()
 
     report: str = ""
     junit_xml: str = ""

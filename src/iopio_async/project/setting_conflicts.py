@@ -29,6 +29,10 @@ def _same_file(first: Given, second: Given) -> bool:
     return bool(first.value == second.value)
 
 
+def _both(_: Given, __: Given) -> bool:
+    return True
+
+
 def _verbose_flag(_: Given, second: Given) -> bool:
     # A verbosity that a file or the environment prefers in general simply has no effect.
     return second.origin is Origin.FLAG and second.value > 0
@@ -47,6 +51,9 @@ CONFLICTS = (
     Conflict("json", "junit_xml", _to_stdout, "both write to the standard output"),
     Conflict("report", "junit_xml", _same_file, "both write to the same place"),
     Conflict("json", "verbosity", _verbose_flag, "the stream of events is always complete"),
+    Conflict("no_cache", "refresh", _both, "one stores results, the other does not"),
+    Conflict("no_cache", "audit_percent", _both, "without the cache there are no hits to audit"),
+    Conflict("refresh", "audit_percent", _both, "without looking up there are no hits to audit"),
     Conflict("markers", "framework", _not_pytest, "marks are pytest's alone"),
     Conflict("arguments", "framework", _given_and_not_pytest, "the arguments are for pytest"),
 )

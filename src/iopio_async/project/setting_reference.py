@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 
+from iopio_async.project.cache_settings import CACHE_SETTINGS
 from iopio_async.project.override_settings import OVERRIDE_SETTINGS
 from iopio_async.project.setting_table import SETTINGS
 
 
 def reference_markdown() -> str:
-    """Give two tables: all settings, and those of an override."""
+    """Give three tables: all settings, those of an override, and those of the cache."""
     settings = _table(
         ("`[tool.iopio]`", "Environment", "Option", "Default", "What it does"),
         [
@@ -25,7 +26,11 @@ def reference_markdown() -> str:
         ("`[[tool.iopio.overrides]]`", "What it does"),
         [(_code(row.name), row.doc) for row in OVERRIDE_SETTINGS],
     )
-    return f"{settings}\n{overrides}"
+    cache = _table(
+        ("`[tool.iopio.cache]`", "What it does"),
+        [(_code(row.name), row.doc) for row in CACHE_SETTINGS],
+    )
+    return f"{settings}\n{overrides}\n{cache}"
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

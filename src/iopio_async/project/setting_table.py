@@ -5,6 +5,7 @@ its default and what it does. The loader, the command line's help and the config
 of the README are made from the rows.
 """
 
+from iopio_async.project.cache_settings import CacheTable
 from iopio_async.project.override_settings import RETRIES, SLOW_AFTER, TIMEOUT, Overrides
 from iopio_async.project.setting_rows import Setting
 from iopio_async.project.setting_values import (
@@ -12,6 +13,7 @@ from iopio_async.project.setting_values import (
     Choice,
     Duration,
     Environment,
+    Percent,
     ShardOf,
     Size,
     Text,
@@ -147,6 +149,56 @@ SETTINGS = (
         flags=("-- ARGS",),
         combine="append",
         doc="Further arguments for pytest; all sources' arguments are joined, the strongest last.",
+    ),
+    Setting(
+        field="no_cache",
+        name="no-cache",
+        kind=Boolean(),
+        flags=("--no-cache",),
+        doc="Neither look results up nor store them.",
+    ),
+    Setting(
+        field="refresh",
+        name="refresh",
+        kind=Boolean(),
+        flags=("--refresh",),
+        in_file=False,
+        in_environment=False,
+        doc="Look nothing up, but store what is executed.",
+    ),
+    Setting(
+        field="cache_dir",
+        name="cache-dir",
+        kind=Text(filled=True),
+        flags=("--cache-dir",),
+        metavar="DIR",
+        in_file=False,
+        doc="Where results are stored, if not in .test_cache in the root directory.",
+    ),
+    Setting(
+        field="cache_ttl_s",
+        name="cache-ttl",
+        kind=Duration(positive=True),
+        default="24h",
+        flags=("--cache-ttl",),
+        metavar="DURATION",
+        doc="For how long a result holds, from its execution; each holds for 75 to 100 % of it.",
+    ),
+    Setting(
+        field="audit_percent",
+        name="audit",
+        kind=Percent(),
+        default="0",
+        flags=("--audit",),
+        metavar="PERCENT",
+        doc="Execute so many of the hits anyway, and fail loudly where a result differs.",
+    ),
+    Setting(
+        field="cache",
+        name="cache",
+        kind=CacheTable(),
+        in_environment=False,
+        doc="A table of what is, and what is not, an input of the tests: see below.",
     ),
     Setting(
         field="report",

@@ -19,6 +19,7 @@ from iopio_async.project.quotation import plainly, shown, sort_of, suggestion
 
 _TEXT_NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
 _SECONDS = re.compile(r"[0-9]{1,12}(?:\.[0-9]{1,12})?")
+_PERCENT = re.compile(r"[0-9]{1,3}(?:\.[0-9]{1,6})? ?%?")
 _DURATION = re.compile(
     r"(?:(?P<h>[0-9]{1,9}(?:\.[0-9]{1,9})?) ?h ?)?"
     r"(?:(?P<m>[0-9]{1,9}(?:\.[0-9]{1,9})?) ?m(?!s) ?)?"
@@ -206,6 +207,23 @@ def _seconds(value: object) -> float | None:
     if isinstance(value, int):
         return None if value < 0 else float(min(value, 10**12))
     return abs(value) if math.isfinite(value) and value >= 0 else None
+
+
+class Percent(Kind, frozen=True):
+    """A share of a hundred, with or without the sign."""
+
+    @property
+    def expected(self) -> str:
+        """What it takes, in words."""
+        return 'a share from 0 to 100, such as 1 or "1%"'
+
+    def parse(self, value: object) -> float:
+        """Take a number, or a text with or without the sign."""
+        if isinstance(value, str) and _PERCENT.fullmatch(value.strip()):
+            value = float(value.strip().removesuffix("%"))
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+            raise _unfit(self.expected, value)
+        return float(value)
 
 
 class Size(Kind, frozen=True):

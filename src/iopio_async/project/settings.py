@@ -91,6 +91,9 @@ def load_config(
         if field in chosen:
             path = _output_path(chosen[field], root, here)
             chosen[field] = msgspec.structs.replace(chosen[field], value=path)
+    if "cache_dir" in chosen:
+        folder = path_in(str(here), chosen["cache_dir"].value)
+        chosen["cache_dir"] = msgspec.structs.replace(chosen["cache_dir"], value=folder)
     check_conflicts(chosen)
     _check_pytest_args(given)
 
