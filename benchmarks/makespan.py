@@ -15,6 +15,9 @@ workers; starting more processes is free in that bound. The table shows the rati
 ``sizes``     the order by static estimate, as in a first run (where the sources are still there)
 ``history``   longest first
 ``chunks``    longest first, with long modules split
+
+``--wide N`` lets every N-th module, by the hash of its path, take two workers: ``found`` to
+``history`` are then the ratios of that, and nothing is split.
 """
 
 from __future__ import annotations
@@ -30,14 +33,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "src"))
 
-from iopio_async.analysis.outline import Outline, outline
 from iopio_async.model.module import TestModule
 from iopio_async.model.outcome import ModuleStatus
 from iopio_async.planning.chunks import LongModule, plan_chunks, shortest_s, worth_splitting
 from iopio_async.planning.estimate import ModuleSummary, ordered
+from iopio_async.planning.room import Need
 from iopio_async.planning.scheduler import Scheduler, Start
 
 #: What a process costs at least, where a module's tests account for all of its time.
@@ -83,12 +87,16 @@ def read_recording(file: Path) -> Recording:
     return Recording(root, durations_s, tests_s)
 
 
-def simulate(pieces: Sequence[tuple[TestModule, float]], workers: int) -> float:
+def simulate(
+    pieces: Sequence[tuple[TestModule, float]],
+    workers: int,
+    slots: Mapping[str, int] | None = None,
+) -> float:
     """The seconds that the real scheduler takes for modules with these durations, in order."""
     scheduler = Scheduler(workers)
     durations_s = {}
     for module, duration_s in pieces:
-        scheduler.add(module)
+        scheduler.add(module, need=Need((slots or {}).get(module.path, 1)))
         durations_s[module.path] = duration_s
     ends: list[tuple[float, str]] = []
     now_s = 0.0
@@ -130,8 +138,12 @@ class Row:
 class Project:
     """The recordings of one project: the last is what happens, the others are what is known."""
 
-    def __init__(self, recordings: Sequence[Recording]) -> None:
+    def __init__(self, recordings: Sequence[Recording], wide: int = 0) -> None:
         *earlier, self.truth = recordings
+        self._slots = {
+            path: 2 for path in self.truth.durations_s if wide and crc32(path.encode()) % wide == 0
+        }
+        self._splits = not wide
         self.known = earlier or [self.truth]
         self.history = len(earlier)
         self.name = Path(self.truth.root).name
@@ -145,13 +157,16 @@ class Project:
         modules = [TestModule(path=path) for path in truth_s]
         summaries = self._summaries()
         pieces, summaries_of_pieces, split = self._pieces(modules, summaries, workers)
-        total_s = sum(truth_s.values())
+        slots = {path: min(number, workers) for path, number in self._slots.items()}
+        total_s = sum(each * slots.get(path, 1) for path, each in truth_s.items())
         least_s = max(
-            shortest_s(self.truth.long_module(path, whole_s)) for path, whole_s in truth_s.items()
+            shortest_s(self.truth.long_module(path, whole_s)) if self._splits else whole_s
+            for path, whole_s in truth_s.items()
         )
 
         def run_s(order: Iterable[TestModule], durations_s: Mapping[str, float]) -> float:
-            return simulate([(module, durations_s[module.path]) for module in order], workers)
+            timed = [(module, durations_s[module.path]) for module in order]
+            return simulate(timed, workers, slots)
 
         return Row(
             suite=self.name,
@@ -162,10 +177,13 @@ class Project:
             total_s=total_s,
             bound_s=max(least_s, total_s / workers),
             found_s=run_s(modules, truth_s),
-            sizes_s=self._sizes_s(workers),
-            history_s=run_s(ordered(modules, summaries), truth_s),
+            sizes_s=self._sizes_s(workers, slots),
+            history_s=run_s(ordered(modules, summaries, slots=slots), truth_s),
             chunks_s=run_s(
-                ordered([TestModule(path=path) for path in pieces], summaries_of_pieces), pieces
+                ordered(
+                    [TestModule(path=path) for path in pieces], summaries_of_pieces, slots=slots
+                ),
+                pieces,
             ),
             split=split,
         )
@@ -181,15 +199,16 @@ class Project:
             for path in paths
         }
 
-    def _sizes_s(self, workers: int) -> float | None:
+    def _sizes_s(self, workers: int, slots: Mapping[str, int]) -> float | None:
         if not all(self._sources.values()):
             return None
-        modules, outlines = [], {}
-        for path, source in self._sources.items():
-            modules.append(TestModule(path=path, size_bytes=len(source or b"")))
-            outlines[path] = outline(source or b"") if path.endswith(".py") else Outline()
-        order = ordered(modules, {}, outlines=outlines)
-        return simulate([(each, self.truth.durations_s[each.path]) for each in order], workers)
+        modules = [
+            TestModule(path=path, size_bytes=len(source or b""))
+            for path, source in self._sources.items()
+        ]
+        order = ordered(modules, {}, slots=slots)
+        timed = [(each, self.truth.durations_s[each.path]) for each in order]
+        return simulate(timed, workers, slots)
 
     def _pieces(
         self,
@@ -207,7 +226,7 @@ class Project:
         candidates = {
             path: latest.long_module(path, expected_s[path])
             for path in worth_splitting(expected_s, workers)
-            if path in latest.tests_s
+            if path in latest.tests_s and self._splits
         }
         others_s = [each for path, each in expected_s.items() if path not in candidates]
         planned = plan_chunks(candidates, others_s, workers)
@@ -285,6 +304,7 @@ def parser() -> argparse.ArgumentParser:
     it = argparse.ArgumentParser(prog="makespan.py", description="simulates recorded runs")
     it.add_argument("reports", nargs="+", type=Path, metavar="REPORT.json")
     it.add_argument("--workers", default="2,4,8", metavar="N,...", help="default: 2,4,8")
+    it.add_argument("--wide", type=int, default=0, metavar="N", help="every N-th takes two workers")
     it.add_argument("--out", type=Path, metavar="FILE.md", help="write the table here")
     return it
 
@@ -305,11 +325,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     rows = []
     for recordings in by_root.values():
-        project = Project(recordings)
+        project = Project(recordings, options.wide)
         rows += [project.row(each) for each in workers]
     facts = [
         f"{dt.datetime.now(dt.UTC):%Y-%m-%d %H:%M} UTC; CPython {platform.python_version()}",
         "columns `found` to `chunks`: simulated time ÷ bound",
+        *([f"one module in {options.wide} takes two workers"] if options.wide else []),
     ]
     table = markdown(rows, facts)
     print(table, end="")

@@ -8,9 +8,18 @@ import sys
 
 def console_script() -> None:
     """Run the command as installed."""
-    from iopio_async.cli.main import main
+    sys.exit(_run(cwd_on_path=False))
 
-    sys.exit(main(sys.argv[1:], cwd_on_path=False))
+
+def _run(*, cwd_on_path: bool) -> int:
+    from iopio_async.cli import receipt
+
+    code = receipt.answer(sys.argv[1:], cwd_on_path=cwd_on_path)
+    if code is None:
+        from iopio_async.cli.main import main
+
+        code = main(sys.argv[1:], cwd_on_path=cwd_on_path)
+    return code
 
 
 if __name__ == "__main__":
@@ -18,6 +27,4 @@ if __name__ == "__main__":
     # not find its own imports there.
     if not sys.flags.safe_path:
         del sys.path[0]
-    from iopio_async.cli.main import main as run_main
-
-    sys.exit(run_main(sys.argv[1:], cwd_on_path=not sys.flags.safe_path))
+    sys.exit(_run(cwd_on_path=not sys.flags.safe_path))

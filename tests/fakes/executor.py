@@ -53,11 +53,27 @@ class Script:
     stop_s: float = 0.0
 
 
-def plan(ids: Sequence[str], *, deselected: int = 0, foreign: bool = False) -> list[msg.AnyMessage]:
+def plan(
+    ids: Sequence[str],
+    *,
+    deselected: int = 0,
+    foreign: bool = False,
+    elsewhere: Sequence[tuple[int, int]] = (),
+    collectors: int = 0,
+    owners: Sequence[int] = (),
+) -> list[msg.AnyMessage]:
     """The opening of every stream: a greeting, then the plan."""
     return [
         msg.Hello(SCHEMA_VERSION, 1),
-        msg.Plan(tuple(ids), last=True, deselected=deselected, foreign_collectors=foreign),
+        msg.Plan(
+            tuple(ids),
+            last=True,
+            deselected=deselected,
+            foreign_collectors=foreign,
+            elsewhere=tuple(elsewhere),
+            collectors=collectors,
+            owners=tuple(owners),
+        ),
     ]
 
 
@@ -138,6 +154,9 @@ class FakeAttempt:
         if self._killed or now_s >= self._stop_s:
             return msgspec.structs.replace(by_us, stopped=self.asked_to_stop > 0)
         return None
+
+    def private_file(self, name: str) -> bytes:
+        return b""
 
     def distrust(self, error: ProtocolError) -> None:
         self._protocol_error = self._protocol_error or error.message

@@ -15,8 +15,9 @@ from iopio_async.model.stats import RunStats
 class _Attempt:
     """An attempt that is going on."""
 
-    def __init__(self, number: int, slot: int) -> None:
+    def __init__(self, number: int, slot: int | None) -> None:
         self.number = number
+        #: Not known of one in several parts, which come and go, and shared by those of a group.
         self.slot = slot
         self.planned: int | None = None
         self.started: Counter[str] = Counter()
@@ -100,7 +101,10 @@ class _Grammar:
         assert event.slot in range(self.run.workers)
         assert event.slot not in {attempt.slot for attempt in self.going.values()}
         assert self.statuses.get(event.module, ModuleStatus.FAILED) in BAD_STATUSES
-        self.going[event.module] = _Attempt(event.attempt, event.slot)
+        assert event.parts >= 1
+        assert event.parts == 1 or event.attempt == 1
+        slot = event.slot if event.parts == 1 and not event.group else None
+        self.going[event.module] = _Attempt(event.attempt, slot)
 
     def _attempt_finished(self, event: ev.AttemptFinished) -> None:
         attempt = self._attempt(event)

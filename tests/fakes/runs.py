@@ -19,6 +19,10 @@ from iopio_async.model.outcome import CancelReason
 from iopio_async.model.stats import RunStats
 from iopio_async.orchestration.session import Session
 from iopio_async.orchestration.stream import EventStream
+from iopio_async.orchestration.units import Unit
+from iopio_async.planning.batches import Batch
+from iopio_async.planning.estimate import Outlook
+from iopio_async.planning.parts import Part
 from iopio_async.planning.scheduler import Start
 
 REMAINDER = TestModule(path=REMAINDER_PATH, kind=ModuleKind.REMAINDER)
@@ -39,19 +43,27 @@ def kill(session: Session) -> None:
 class Scenario:
     """A run: what its modules' attempts do, and what happens around it.
 
-    ``scripts`` holds, by module, the script of each attempt; the last one serves all others.
+    ``scripts`` holds, by module, the script of each attempt; the last one serves all others. In
+    the first attempt of a module that ``parts`` holds, each part has the script that stands there;
+    where there is a ``batch``, the modules are all run by its one script at first.
     ``deeds`` happen at their time in seconds, those of a time below 0 before the run begins. The
     consumer takes ``batch_s`` for each batch, and leaves after ``leaves_after`` batches; its scope
     is cancelled at ``cut_off_s``.
     """
 
     scripts: Mapping[str, Sequence[Script]]
+    parts: Mapping[str, Sequence[Script]] = field(default_factory=dict)
+    batch: Script | None = None
     claims: Mapping[str, tuple[Claim, ...]] = field(default_factory=dict)
     workers: int = 2
     retries: int = 0
     maxfail: int = 0
     timeout_s: float | None = 100.0
     slow_after_s: float = 1000.0
+    outlook: Outlook = field(default_factory=Outlook)
+    module_workers: Mapping[str, int] = field(default_factory=dict)
+    memory_limit_bytes: int | None = None
+    free_bytes: int | None = None
     deeds: Sequence[tuple[float, Deed]] = ()
     remainder: bool = False
     remainder_expected: bool = False
@@ -109,21 +121,38 @@ def play(scenario: Scenario) -> Played:
 
 
 async def _play(scenario: Scenario) -> Played:
-    settings = ModuleSettings(
-        timeout_s=scenario.timeout_s,
-        slow_after_s=scenario.slow_after_s,
-        retries=scenario.retries,
-        framework=None,
-        group=None,
-        env={},
-    )
+    def settings_of(path: str) -> ModuleSettings:
+        return ModuleSettings(
+            timeout_s=scenario.timeout_s,
+            slow_after_s=scenario.slow_after_s,
+            retries=scenario.retries,
+            framework=None,
+            group=None,
+            env={},
+            workers=scenario.module_workers.get(path, 1),
+        )
 
     def script(action: Action, placement: Placement) -> Script:
+        if action.batch:
+            assert scenario.batch is not None
+            return scenario.batch
+        if action.part:
+            return scenario.parts[action.path][int(action.part[0])]
         scripts = scenario.scripts[action.path]
         return scripts[min(placement.attempt, len(scripts)) - 1]
 
     def make_action(module: TestModule, start: Start) -> Action:
         return Action(path=module.path, root="/", invocation_dir="/", selectors=start.selectors)
+
+    def divide(modules: Sequence[TestModule]) -> list[Unit]:
+        if scenario.batch is not None:
+            return [Batch("group", tuple(modules))]
+        units: list[Unit] = []
+        for module in modules:
+            parts = range(len(scenario.parts.get(module.path, ())))
+            units += [Part(module, number, (str(number),), (), 1.0) for number in parts]
+            units += [] if parts else [module]
+        return units
 
     def emit(envelopes: Sequence[ev.Envelope]) -> None:
         played.told.extend(envelopes)
@@ -139,20 +168,27 @@ async def _play(scenario: Scenario) -> Played:
     executor = FakeExecutor(script)
     session = Session(
         config=Config(
-            root="/", invocation_dir="/", workers=scenario.workers, maxfail=scenario.maxfail
+            root="/",
+            invocation_dir="/",
+            workers=scenario.workers,
+            maxfail=scenario.maxfail,
+            memory_limit_bytes=scenario.memory_limit_bytes,
         ),
         run_id="run",
         modules=modules,
         executor=executor,
         make_action=make_action,
-        settings_of=lambda _: settings,
+        settings_of=settings_of,
         emit=emit,
         pace=stream.pace,
+        divide=divide,
         opening=[
             _run_started(len(modules) + scenario.remainder_expected, scenario.workers),
         ],
         remainder=REMAINDER if scenario.remainder else None,
         remainder_expected=scenario.remainder_expected,
+        outlook=scenario.outlook,
+        free_memory=lambda: scenario.free_bytes,
     )
     played = Played(executor, session)
 

@@ -6,12 +6,14 @@ its own, as simple as can be (it looks at every pair of modules), and verifies e
 """
 
 import heapq
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from iopio_async.model.module import Claim, Mode, TestModule
 from iopio_async.model.outcome import RETRIED_STATUSES, CancelReason, ModuleStatus
+from iopio_async.planning.room import ONE_SLOT, Need
 from iopio_async.planning.scheduler import OVERTAKES, Finish, Instruction, Scheduler, Start
 
 HEALED = {ModuleStatus.PASSED, ModuleStatus.LEAKED}
@@ -34,9 +36,10 @@ class _Book:
     rank: int
     retries: int
     selectors: tuple[str, ...]
+    need: Need
     status: ModuleStatus = ModuleStatus.NOT_RUN
     attempts: int = 0
-    slot: int | None = None
+    slots: tuple[int, ...] = ()
     #: The number of all starts when it began to wait; ``None`` while it does not.
     waiting_since: int | None = None
     overtaken: int = 0
@@ -44,22 +47,37 @@ class _Book:
 
 
 class CheckedScheduler:
-    """A scheduler whose every instruction is verified; an ``AssertionError`` where one is wrong."""
+    """A scheduler whose every instruction is verified; an ``AssertionError`` where one is wrong.
 
-    def __init__(self, capacity: int, overtakes: int = OVERTAKES) -> None:
-        self.scheduler = Scheduler(capacity, overtakes)
+    ``memory_bytes`` is what the machine has, all of it free while nothing runs.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        overtakes: int = OVERTAKES,
+        *,
+        memory_limit_bytes: int | None = None,
+        memory_bytes: int | None = None,
+    ) -> None:
+        self.scheduler = Scheduler(capacity, overtakes, memory_limit_bytes=memory_limit_bytes)
         self.capacity = capacity
         self.overtakes = overtakes
+        self.memory_bytes = memory_bytes
+        bounds = [bound for bound in (memory_limit_bytes, memory_bytes) if bound is not None]
+        self.most_bytes = min(bounds, default=None)
         self.books: dict[str, _Book] = {}
         self.finals: Counter[str] = Counter()
         self.started: list[str] = []
         self._due: dict[str, ModuleStatus] = {}
+        self.measured(0.0)
 
     # -- stimuli -------------------------------------------------------------------------------
 
-    def add(self, module: TestModule, *, retries: int = 0) -> None:
-        book = _Book(module, len(self.books), retries, module.selectors)
-        self.scheduler.add(module, retries=retries)
+    def add(self, module: TestModule, *, retries: int = 0, need: Need = ONE_SLOT) -> None:
+        slots = min(need.slots, self.capacity)
+        book = _Book(module, len(self.books), retries, module.selectors, need._replace(slots=slots))
+        self.scheduler.add(module, retries=retries, need=need)
         self.books[module.path] = book
         if self.scheduler.cancelled is None:
             book.waiting_since = len(self.started)
@@ -69,7 +87,7 @@ class CheckedScheduler:
     def ended(self, path: str, status: ModuleStatus, retry: Sequence[str] | None = None) -> None:
         self.scheduler.ended(path, status, retry)
         book = self.books[path]
-        book.slot, book.status = None, status
+        book.slots, book.status = (), status
         again = book.attempts <= book.retries and self.scheduler.cancelled is None
         if again and retry is not None and status in RETRIED_STATUSES:
             book.selectors = tuple(retry) or book.selectors
@@ -78,6 +96,12 @@ class CheckedScheduler:
             self._due[path] = ModuleStatus.FLAKY
         else:
             self._due[path] = status
+
+    def measured(self, share: float) -> None:
+        """Measure what is free while those that run use this share of their peaks."""
+        if self.memory_bytes is not None:
+            used_bytes = sum(int(share * book.need.memory_bytes) for book in self.running())
+            self.scheduler.measured(self.memory_bytes - used_bytes)
 
     def cancel(self, reason: CancelReason = CancelReason.INTERRUPT) -> None:
         self.scheduler.cancel(reason)
@@ -104,7 +128,7 @@ class CheckedScheduler:
         return [book for book in self.books.values() if book.waiting_since is not None]
 
     def running(self) -> list[_Book]:
-        return [book for book in self.books.values() if book.slot is not None]
+        return [book for book in self.books.values() if book.slots]
 
     def verify(self) -> None:
         """Call when all is over: every module has exactly one final word."""
@@ -117,9 +141,11 @@ class CheckedScheduler:
         book = self.books[start.path]
         assert self.scheduler.cancelled is None, f"{start.path} started after the cancellation"
         assert book.waiting_since is not None, f"{start.path} started though it did not wait"
-        running = self.running()
-        assert len(running) < self.capacity
-        assert start.slot in set(range(self.capacity)) - {other.slot for other in running}
+        taken = {slot for other in self.running() for slot in other.slots}
+        assert set(start.slots) <= set(range(self.capacity)) - taken
+        assert len(set(start.slots)) == len(start.slots) == book.need.slots
+        assert start.slot == min(start.slots)
+        assert self._has_room(book), f"{start.path} started without room for it"
         assert start.attempt == book.attempts + 1 <= book.retries + 1
         assert start.selectors == book.selectors
         assert not self._blocking(book), f"{start.path} started beside {self._blocking(book)}"
@@ -127,11 +153,12 @@ class CheckedScheduler:
             if other.rank >= book.rank:
                 continue
             assert not self._could_start(other), f"{start.path} went before {other.module.path}"
-            if conflict(book.module.claims, other.module.claims):
+            lacks_room = self._finds_claims_free(other) and not self._has_room(other)
+            if lacks_room or conflict(book.module.claims, other.module.claims):
                 other.overtaken += 1
                 assert other.overtaken <= self.overtakes, f"{other.module.path} starves"
         book.attempts += 1
-        book.slot = start.slot
+        book.slots = start.slots
         book.waiting_since = None
         self.started.append(start.path)
 
@@ -141,15 +168,26 @@ class CheckedScheduler:
         assert self.finals[finish.path] == 1, f"{finish.path} finished twice"
         assert finish.status is self._due.pop(finish.path)
         assert finish.attempts == book.attempts
-        assert book.slot is None
+        assert not book.slots
         assert book.waiting_since is None
         book.final = finish.status
 
     def _check_idle_slots(self) -> None:
-        if len(self.running()) == self.capacity:
+        if sum(len(book.slots) for book in self.running()) == self.capacity:
             return
         idlers = [book.module.path for book in self.waiting() if self._could_start(book)]
         assert not idlers, f"a slot is idle, yet {idlers} wait"
+
+    def _has_room(self, book: _Book) -> bool:
+        running = self.running()
+        if sum(len(other.slots) for other in running) + book.need.slots > self.capacity:
+            return False
+        used_bytes = sum(other.need.memory_bytes for other in running)
+        return (
+            not running
+            or self.most_bytes is None
+            or used_bytes + book.need.memory_bytes <= self.most_bytes
+        )
 
     def _blocking(self, book: _Book) -> list[str]:
         return [
@@ -160,13 +198,26 @@ class CheckedScheduler:
 
     def _could_start(self, book: _Book) -> bool:
         """True where neither a running module nor one that may be aged is in the way."""
+        return (
+            self._finds_claims_free(book)
+            and self._has_room(book)
+            and all(map(self._has_room, self._may_be_aged(book)))
+        )
+
+    def _finds_claims_free(self, book: _Book) -> bool:
         return not self._blocking(book) and not any(
-            other.rank < book.rank
+            conflict(book.module.claims, other.module.claims) for other in self._may_be_aged(book)
+        )
+
+    def _may_be_aged(self, book: _Book) -> list[_Book]:
+        """Those of a smaller rank for which something may be kept."""
+        return [
+            other
+            for other in self.waiting()
+            if other.rank < book.rank
             and other.waiting_since is not None
             and len(self.started) - other.waiting_since >= self.overtakes
-            and conflict(book.module.claims, other.module.claims)
-            for other in self.waiting()
-        )
+        ]
 
 
 @dataclass(frozen=True)
@@ -178,6 +229,7 @@ class Job:
     statuses: tuple[ModuleStatus, ...] = (ModuleStatus.PASSED,)
     retries: int = 0
     joins_at: int = 0
+    need: Need = ONE_SLOT
 
 
 @dataclass(order=True)
@@ -189,10 +241,24 @@ class _Due:
 
 
 def simulate(
-    jobs: Sequence[Job], capacity: int, *, overtakes: int = OVERTAKES, cancel_at: int | None = None
+    jobs: Sequence[Job],
+    capacity: int,
+    *,
+    overtakes: int = OVERTAKES,
+    cancel_at: int | None = None,
+    memory_limit_bytes: int | None = None,
+    memory_bytes: int | None = None,
+    used_shares: Sequence[float] = (0.0,),
 ) -> CheckedScheduler:
-    """Run the jobs to their end; a scheduler that gets stuck is found out as well."""
-    checked = CheckedScheduler(capacity, overtakes)
+    """Run the jobs to their end; a scheduler that gets stuck is found out as well.
+
+    Memory is measured each time when something has happened; ``used_shares`` says, in turn, how
+    much of their peaks the running ones use by then.
+    """
+    checked = CheckedScheduler(
+        capacity, overtakes, memory_limit_bytes=memory_limit_bytes, memory_bytes=memory_bytes
+    )
+    shares = itertools.cycle(used_shares)
     by_path = {job.module.path: job for job in jobs}
     joining = sorted(jobs, key=lambda job: job.joins_at)
     due: list[_Due] = []
@@ -200,12 +266,13 @@ def simulate(
     while True:
         while joining and joining[0].joins_at <= now:
             job = joining.pop(0)
-            checked.add(job.module, retries=job.retries)
+            checked.add(job.module, retries=job.retries, need=job.need)
         if cancel_at is not None and cancel_at <= now:
             checked.cancel()
         while due and due[0].at <= now:
             ended = heapq.heappop(due)
             checked.ended(ended.path, ended.status, ())
+        checked.measured(next(shares))
         for instruction in checked.decide():
             if isinstance(instruction, Start):
                 job = by_path[instruction.path]

@@ -16,6 +16,7 @@ from iopio_async.model.outcome import (
     ModuleStatus,
     Outcome,
 )
+from iopio_async.planning.room import Need
 from iopio_async.wire import messages as msg
 
 RESOURCES = ("db", "net", "port")
@@ -43,9 +44,16 @@ def claims_of(number: int) -> tuple[Claim, ...]:
     return tuple(claims)
 
 
+def needs() -> st.SearchStrategy[Need]:
+    """Mostly one slot and no memory to speak of; sometimes more than there is."""
+    return st.builds(
+        Need, st.sampled_from([1, 1, 1, 2, 3, 9]), st.sampled_from([0, 0, 1, 2, 3, 4, 9])
+    )
+
+
 @st.composite
 def graphs(draw: st.DrawFn, max_modules: int = 12) -> tuple[Job, ...]:
-    """Modules with claims, durations, retries and what becomes of each attempt."""
+    """Modules with claims, durations, retries, needs and what becomes of each attempt."""
     numbers = draw(
         st.lists(
             st.tuples(
@@ -54,6 +62,7 @@ def graphs(draw: st.DrawFn, max_modules: int = 12) -> tuple[Job, ...]:
                 st.integers(0, 2),
                 st.lists(st.sampled_from(STATUSES), min_size=1, max_size=3),
                 st.integers(0, 5),
+                needs(),
             ),
             min_size=1,
             max_size=max_modules,
@@ -66,8 +75,9 @@ def graphs(draw: st.DrawFn, max_modules: int = 12) -> tuple[Job, ...]:
             statuses=tuple(statuses),
             retries=retries,
             joins_at=joins_at,
+            need=need,
         )
-        for index, (claims, duration, retries, statuses, joins_at) in enumerate(numbers)
+        for index, (claims, duration, retries, statuses, joins_at, need) in enumerate(numbers)
     )
 
 

@@ -1,8 +1,9 @@
 """The scheduler's promises, on random graphs of modules in simulated time.
 
 ``fakes.simulation`` verifies each instruction: no two running modules conflict, no more run than
-there are slots, nothing that could run is passed over, nobody is overtaken too often, no slot is
-idle without need, each module has one final word, and all of it ends.
+there are slots, no more memory is promised than there is, nothing that could run is passed over,
+nobody is overtaken too often, no slot is idle without need, each module has one final word, and all
+of it ends.
 """
 
 from fakes.simulation import Job, simulate
@@ -14,11 +15,33 @@ from iopio_async.model.outcome import BAD_STATUSES, ModuleStatus
 
 
 @many(2500)
-@given(graphs(), st.integers(1, 4), st.integers(1, 3), st.none() | st.integers(0, 12))
+@given(
+    graphs(),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.none() | st.integers(0, 12),
+    st.none() | st.integers(1, 6),
+    st.none() | st.integers(1, 6),
+    st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=1, max_size=3),
+)
 def test_every_step_keeps_the_promises(
-    jobs: tuple[Job, ...], capacity: int, overtakes: int, cancel_at: int | None
+    jobs: tuple[Job, ...],
+    capacity: int,
+    overtakes: int,
+    cancel_at: int | None,
+    memory_limit_bytes: int | None,
+    memory_bytes: int | None,
+    used_shares: list[float],
 ) -> None:
-    checked = simulate(jobs, capacity, overtakes=overtakes, cancel_at=cancel_at)
+    checked = simulate(
+        jobs,
+        capacity,
+        overtakes=overtakes,
+        cancel_at=cancel_at,
+        memory_limit_bytes=memory_limit_bytes,
+        memory_bytes=memory_bytes,
+        used_shares=used_shares,
+    )
 
     assert set(checked.finals) == {job.module.path for job in jobs}
 

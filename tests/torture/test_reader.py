@@ -122,6 +122,24 @@ def test_41_nobody_reads_the_stream_of_events(project, meeting, ends):
     project.check_gone(live.events[0]["run_id"])
 
 
+@pytest.mark.slow
+def test_41_nobody_reads_the_end_of_the_stream_of_events(project, meeting):
+    # Less than what is let in, more than a pipe holds: the run itself comes to its end.
+    project.write("test_loud.py", LOUD.format(count=5, say=meeting.say("loud")))
+    with project.start("--workers=1") as live:
+        meeting.hear("loud")
+        run_id = live.until("run_started")["run_id"]
+        assert not wait_for_end(live.pid, 0.5)
+        live.send(signal.SIGINT)
+        live.send(signal.SIGTERM)
+        assert wait_for_end(live.pid, NOISE_S)
+        # The last line that was taken is cut, so this is no stream to be read as a whole.
+        _, stderr = live.process.communicate()
+    assert live.process.returncode in {130, 143}
+    assert stderr == b""
+    project.check_gone(run_id)
+
+
 @pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
 @pytest.mark.parametrize("method", START_METHODS)
 def test_42_standard_descriptors_closed_from_the_start(project, closed, method):

@@ -5,8 +5,10 @@
 
 import typer
 
+from iopio_async.cli.cache import cache_app
 from iopio_async.cli.list import list_modules
 from iopio_async.cli.run import run
+from iopio_async.cli.why import why
 from iopio_async.version import __version__
 
 
@@ -40,3 +42,5 @@ def _iopio(
 
 app.command("run", options_metavar="[OPTIONS]", epilog="What follows -- goes to pytest.")(run)
 app.command("list")(list_modules)
+app.command("why")(why)
+app.add_typer(cache_app)

@@ -13,11 +13,13 @@ from iopio_async.project.settings import load_config
 class Invocation(NamedTuple):
     """What the command line holds beside the words before ``--``.
 
-    ``arguments`` are for pytest; ``cwd_on_path`` says that iopio was called by ``python -m``.
+    ``arguments`` are for pytest; ``cwd_on_path`` says that iopio was called by ``python -m``;
+    ``words`` are all that was typed.
     """
 
     arguments: tuple[str, ...] = ()
     cwd_on_path: bool = False
+    words: tuple[str, ...] = ()
 
     def resolve(self, given: Mapping[str, object]) -> Config:
         """The configuration that the options, the environment and the files make.

@@ -24,7 +24,7 @@ def main(arguments: Sequence[str], *, cwd_on_path: bool) -> int:
     if "--" in words:
         position = words.index("--")
         words, for_pytest = words[:position], words[position + 1 :]
-    invocation = Invocation(tuple(for_pytest), cwd_on_path)
+    invocation = Invocation(tuple(for_pytest), cwd_on_path, tuple(arguments))
     try:
         code = _command(words, invocation)
         _flush()
@@ -45,7 +45,7 @@ def _fill_standard_descriptors() -> None:
 def _command(words: Sequence[str], invocation: Invocation) -> object:
     given = quick.read(words[1:]) if words[:1] == ["run"] else None
     if given is not None and "_IOPIO_COMPLETE" not in os.environ:
-        from iopio_async.cli.conduct import run_given
+        from iopio_async.cli.begin import run_given
 
         return run_given(invocation, given)
     from iopio_async.cli.app import app

@@ -41,6 +41,7 @@ ShardOption = Annotated[str | None, option("shard", SELECTION)]
 FrameworkOption = Annotated[str | None, option("framework", SELECTION)]
 
 WorkersOption = Annotated[str | None, option("workers", EXECUTION)]
+MemoryLimit = Annotated[str | None, option("memory_limit_bytes", EXECUTION)]
 StartMethodOption = Annotated[str | None, option("start_method", EXECUTION)]
 ExitFirst = Annotated[
     bool,
@@ -89,3 +90,13 @@ Json = Annotated[bool, option("json", OUTPUT, is_flag=True)]
 
 ConfigFile = Annotated[str | None, option("config", SETTINGS)]
 Rootdir = Annotated[str | None, option("rootdir", SETTINGS)]
+
+ModuleNames = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="MODULES", help="Test modules, or folders of them.", show_default=False),
+]
+WhyJson = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+ClearedModules = Annotated[
+    list[str] | None,
+    typer.Option("--module", metavar="GLOB", help="Only modules of this path.", show_default=False),
+]

@@ -17,6 +17,7 @@ VALUE_FIELDS = (
     "shard",
     "framework",
     "workers",
+    "memory_limit_bytes",
     "start_method",
     "maxfail",
     "retries",

@@ -3,7 +3,7 @@
 import typer
 
 from iopio_async.cli import options
-from iopio_async.cli.conduct import run_given
+from iopio_async.cli.begin import run_given
 from iopio_async.cli.invocation import Invocation
 
 
@@ -16,6 +16,7 @@ def run(
     shard: options.ShardOption = None,
     framework: options.FrameworkOption = None,
     workers: options.WorkersOption = None,
+    memory_limit: options.MemoryLimit = None,
     start_method: options.StartMethodOption = None,
     exitfirst: options.ExitFirst = False,
     maxfail: options.Maxfail = None,
@@ -52,6 +53,7 @@ def run(
             "shard": shard,
             "framework": framework,
             "workers": workers,
+            "memory_limit_bytes": memory_limit,
             "start_method": start_method,
             "exitfirst": int(exitfirst),
             "maxfail": maxfail,

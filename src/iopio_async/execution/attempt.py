@@ -197,6 +197,14 @@ class ProcessAttempt:
         ended = self._ended
         return ended is not None and ended.exit_status.ok and not self._stop_wanted.is_set()
 
+    def private_file(self, name: str) -> bytes:
+        """What the attempt left in a file of its private directory; empty where it left none."""
+        try:
+            with open(os.path.join(self.directory, name), "rb") as file:
+                return file.read()
+        except OSError:
+            return b""
+
     def distrust(self, error: ProtocolError) -> None:
         """Give up on the attempt: its stream is not what a worker writes."""
         self._protocol_error = self._protocol_error or error.message

@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -26,6 +26,7 @@ from iopio_async.execution.attempt import AttemptSettings, ProcessAttempt
 from iopio_async.execution.ports import Placement
 from iopio_async.model.action import Action
 from iopio_async.wire.codec import encode_action
+from iopio_async.wire.contract import TRACE_FILE
 
 #: Errors of process creation that may pass: too many processes, descriptors, too little memory, or
 #: no room in the temporary directory while a module that filled it is being tidied away.
@@ -48,6 +49,8 @@ class ExecutorSettings(AttemptSettings):
     environment: Mapping[str, str] = field(default_factory=dict)
     interpreter: tuple[str, ...] = (sys.executable,)
     owns_children: bool = False
+    #: Called with each attempt's action and private directory, just before that is removed.
+    keep: Callable[[Action, str], None] = lambda _action, _directory: None
 
 
 class ProcessExecutor(abc.ABC):
@@ -141,6 +144,7 @@ class ProcessExecutor(abc.ABC):
         finally:
             self._running.discard(attempt)
             attempt.close()
+            self._settings.keep(action, directory)
             if not self._running:
                 self._sweep()
             self.tasks.start_soon(_remove_in_thread, directory)
@@ -200,8 +204,10 @@ class ProcessExecutor(abc.ABC):
         """
         os.makedirs(os.path.join(directory, "tmp"), mode=0o700, exist_ok=True)
         path = os.path.join(directory, "action")
+        trace = os.path.join(directory, TRACE_FILE) if action.trace else ""
+        action = msgspec.structs.replace(action, private_dir=directory, trace=trace)
         with open(path, "wb") as file:
-            file.write(encode_action(msgspec.structs.replace(action, private_dir=directory)))
+            file.write(encode_action(action))
         return path
 
     def shared_environment(self, placement: Placement) -> dict[str, str]:

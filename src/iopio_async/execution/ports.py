@@ -49,6 +49,10 @@ class Attempt(Protocol):
         """
         ...
 
+    def private_file(self, name: str) -> bytes:
+        """What the attempt left in a file of its private directory; empty where it left none."""
+        ...
+
     def distrust(self, error: ProtocolError) -> None:
         """Give up on the attempt, since its stream can't be believed: it is ended at once."""
         ...

@@ -11,8 +11,6 @@ then, under a lock for which nobody waits long. Whatever is damaged reads as if 
 """
 
 import contextlib
-import errno
-import fcntl
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,8 +18,9 @@ from typing import NamedTuple, Self
 
 import msgspec
 
+from iopio_async import state
 from iopio_async.errors import InfrastructureError
-from iopio_async.history import sealed, state, timings
+from iopio_async.history import sealed, timings
 from iopio_async.history.samples import (
     KEPT_SAMPLES,
     ROW_BYTES,
@@ -30,7 +29,7 @@ from iopio_async.history.samples import (
     seen_day,
     summary,
 )
-from iopio_async.history.timings import TestTimings, printable
+from iopio_async.history.timings import Collected, TestTimings, printable
 from iopio_async.model.outcome import ModuleStatus, Outcome, Source
 from iopio_async.model.stats import ModuleStats, RunStats
 from iopio_async.planning.estimate import ModuleSummary
@@ -51,9 +50,6 @@ FORGOTTEN_AFTER_DAYS = 90
 _CLEAN_STATUSES = frozenset(
     {ModuleStatus.PASSED, ModuleStatus.FAILED, ModuleStatus.EMPTY, ModuleStatus.LEAKED}
 )
-
-#: What locking fails with where the file system can't.
-_LOCKLESS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
 
 _SECONDS_A_DAY = 86_400
 
@@ -100,6 +96,7 @@ class _News(NamedTuple):
     tests: int
     sample: Sample | None
     timings: TestTimings | None
+    whole: bool
 
     def added_to(self, record: ModuleRecord, day: int) -> ModuleRecord:
         record = record._replace(status=self.status, seen_day=day)
@@ -121,7 +118,7 @@ class History:
         self._root = root
         self._today = int(time.time() // _SECONDS_A_DAY) if today is None else today
         self._deadline_s = deadline_s
-        self._folder = os.path.join(state.path(root), _FOLDER)
+        self._folder = state.path(state.folder_of(root), _FOLDER)
         self._tests_folder = os.path.join(self._folder, _TESTS)
         self._index_file = os.path.join(self._folder, _INDEX)
         self._index = _Index.read(self._index_file)
@@ -144,13 +141,17 @@ class History:
         found = ((path, self.summary(path)) for path in paths)
         return {path: each for path, each in found if each is not None}
 
+    def timings(self, path: str) -> TestTimings:
+        """What is known of the tests of the module at ``path``."""
+        return TestTimings.read(self._tests_folder, path)
+
     def tests(self, path: str) -> dict[str, float]:
         """Seconds of each test of the module, set-up and teardown included, in order; or none."""
-        return TestTimings.read(self._tests_folder, path).durations_s
+        return self.timings(path).durations_s
 
     def scopes(self, path: str) -> dict[str, int]:
         """A number for each test of the module that must not be separated from those with it."""
-        return TestTimings.read(self._tests_folder, path).scopes
+        return self.timings(path).scopes
 
     # -- what is new ---------------------------------------------------------------------------
 
@@ -160,24 +161,30 @@ class History:
         *,
         asked: Mapping[str, Sequence[str]] | None = None,
         filtered: bool = False,
-        scopes: Mapping[str, Mapping[str, int]] | None = None,
+        collected: Mapping[str, Collected] | None = None,
     ) -> None:
         """Take note of a run; nothing is written before :meth:`store`.
 
-        Modules of which only a part was asked for tell of their tests, not of themselves: those
-        that ``asked`` narrows to some tests, or all where the run was ``filtered`` by ids, a
-        keyword, markers or arguments. ``scopes`` are as :meth:`scopes` will give them.
+        What was replayed is no news. Modules of which only a part was asked for tell of their
+        tests, not of themselves: those that ``asked`` narrows to some tests, or all where the run
+        was ``filtered`` by ids, a keyword, markers or arguments. ``collected`` is what their
+        processes told of their tests; a module that turned out to be whole is remembered as such
+        even where nothing else is.
         """
-        asked, scopes = asked or {}, scopes or {}
+        asked, collected = asked or {}, collected or {}
         for path, module in stats.modules.items():
             if module.status is None or module.status is ModuleStatus.NOT_RUN:
                 continue
+            if module.source is not Source.EXECUTED:
+                continue
             clean = _is_clean(module)
+            told = collected.get(path, Collected())
             self._news[printable(path)] = _News(
                 status=module.status,
                 tests=len(module.tests),
                 sample=_sample(module) if clean and not (filtered or asked.get(path)) else None,
-                timings=_timings(module, scopes.get(path, {})) if clean else None,
+                timings=_timings(module, told) if clean else None,
+                whole=told.whole,
             )
 
     def store(self) -> None:
@@ -188,7 +195,7 @@ class History:
         """
         if not self._news:
             return
-        state.ensure(self._root, _FOLDER, _TESTS)
+        state.ensure(state.folder_of(self._root), _FOLDER, _TESTS)
         try:
             for path, news in self._news.items():
                 self._store_tests(path, news)
@@ -202,10 +209,12 @@ class History:
         self._news.clear()
 
     def _store_tests(self, path: str, news: _News) -> None:
-        if news.timings is None:
+        if news.timings is None and not news.whole:
             return
         before = TestTimings.read(self._tests_folder, path)
-        after = news.timings if news.sample else before.with_some(news.timings)
+        newer = news.timings or TestTimings(whole=news.whole)
+        after = newer if news.sample else before.with_some(newer)
+        after.whole |= before.whole
         if not before.holds_for(after):
             after.write(self._tests_folder, path)
 
@@ -240,14 +249,22 @@ def _sample(module: ModuleStats) -> Sample | None:
     return sample if sample.sensible else None
 
 
-def _timings(module: ModuleStats, scopes: Mapping[str, int]) -> TestTimings:
-    durations_s: dict[str, float] = {}
+def _timings(module: ModuleStats, told: Collected) -> TestTimings:
+    # What ran in several processes did not end in the order of collection.
+    durations_s = dict.fromkeys(map(printable, told.tests), 0.0)
+    finished_ids = set()
     # Tests of one id can't be told apart by whoever selects them, so they count as one.
     for (test, _), finished in module.tests.items():
         name = printable(test)
+        finished_ids.add(name)
         # In this order, what is not a number becomes nothing.
         durations_s[name] = durations_s.get(name, 0.0) + max(0.0, finished.duration_s)
-    return TestTimings(durations_s, {printable(test): key for test, key in scopes.items()})
+    return TestTimings(
+        {name: taken_s for name, taken_s in durations_s.items() if name in finished_ids},
+        {printable(test): key for test, key in told.scopes.items()},
+        shared_s=told.shared_s,
+        whole=told.whole,
+    )
 
 
 @contextlib.contextmanager
@@ -258,10 +275,10 @@ def _locked(file: str, deadline_s: float) -> Iterator[None]:
         InfrastructureError: somebody else holds it beyond the deadline.
         OSError: the file can't be opened.
     """
-    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = state.open_lock(file)
     try:
         until_s = time.monotonic() + deadline_s
-        while not _try_lock(descriptor):
+        while not state.try_lock(descriptor):
             if time.monotonic() >= until_s:
                 raise InfrastructureError(
                     f"another run holds {file}", hint="durations of this run are not remembered"
@@ -270,15 +287,3 @@ def _locked(file: str, deadline_s: float) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        # Where a file system has no locks, the worst is that one of two runs is not remembered.
-        if error.errno not in _LOCKLESS:
-            raise
-    return True

@@ -9,8 +9,8 @@ import contextlib
 import os
 from collections.abc import Sequence
 
+from iopio_async import state
 from iopio_async.errors import InfrastructureError
-from iopio_async.history import state
 from iopio_async.model.events import Envelope, RunFinished, TestStarted
 from iopio_async.wire.codec import encode_envelope_json
 
@@ -24,7 +24,7 @@ class Journal:
         self.fault = ""
         self._descriptor = -1
         try:
-            folder = state.ensure(root, "runs")
+            folder = state.ensure(state.folder_of(root), "runs")
             self._prune(folder)
             self._descriptor = os.open(
                 os.path.join(folder, f"{run_id}.jsonl"),

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from iopio_async import state
 from iopio_async.errors import InfrastructureError
-from iopio_async.history import state
 from iopio_async.model.outcome import BAD_OUTCOMES, BAD_STATUSES, ModuleStatus, Outcome
 from iopio_async.model.stats import RunStats
 
@@ -20,7 +20,7 @@ Record = dict[str, tuple[str, ...]]
 def load(root: str) -> Record:
     """What failed when last run; empty where nothing is known."""
     try:
-        data = state.read(os.path.join(state.path(root), _FILE))
+        data = state.read(state.path(state.folder_of(root), _FILE))
         return msgspec.convert(json.loads(data), Record)
     except (OSError, ValueError, RecursionError, msgspec.ValidationError):
         return {}
@@ -81,7 +81,7 @@ def store(
     after = merge(before, stats, asked=asked, filtered=filtered)
     if after == before:
         return
-    file = os.path.join(state.ensure(root), _FILE)
+    file = os.path.join(state.ensure(state.folder_of(root)), _FILE)
     try:
         # File names may hold lone surrogates, which stricter encoders refuse.
         state.write_atomically(file, json.dumps(after).encode())

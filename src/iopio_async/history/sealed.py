@@ -8,7 +8,7 @@ may as well write a valid file, so readers still check what they are told.
 
 import zlib
 
-from iopio_async.history import state
+from iopio_async import state
 
 _CHECKSUM_BYTES = 4
 

@@ -2,16 +2,17 @@
 
 A duration is one byte on a logarithmic scale, which is right to within 4 %: whoever deals out tests
 to processes needs no more. Beside it stands a number that tells which tests have to stay together,
-since they share a fixture of their module or class; 0 is for a test that is on its own. A file
-holds one module, names its path, and is compressed, since ids of tests repeat themselves.
+since they share a fixture of their module or class; 0 is for a test that is on its own. A module
+may also be *whole*: its tests need each other in a way that shows only when they are separated. A
+file holds one module, names its path, and is compressed, since ids of tests repeat themselves.
 """
 
 import hashlib
 import math
 import os
 import zlib
-from collections.abc import Mapping
-from typing import Self
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -40,12 +41,28 @@ class _Body(msgspec.Struct, frozen=True, array_like=True):
     ids: list[str]
     codes: bytes
     scopes: list[int] = []
+    shared_s: float = 0.0
+    whole: bool = False
+
+
+class Collected(NamedTuple):
+    """What a module's processes told of its tests: their ids in the order of collection.
+
+    ``scopes``, ``shared_s`` and ``whole`` are as in :class:`TestTimings`.
+    """
+
+    tests: Sequence[str] = ()
+    scopes: Mapping[str, int] = {}
+    shared_s: float = 0.0
+    whole: bool = False
 
 
 class TestTimings:
-    """Durations of a module's tests by printable id, in the order in which they ran.
+    """Durations of a module's tests by printable id, in the order of their collection.
 
-    ``scopes`` has a number for each test that must not be separated from those of its number.
+    ``scopes`` has a number for each test that must not be separated from those of its number;
+    where the module is ``whole``, no test must be separated from any. ``shared_s`` is the part of
+    the durations that each process has anew, since it goes into fixtures of the session.
     """
 
     __test__ = False
@@ -54,9 +71,14 @@ class TestTimings:
         self,
         durations_s: Mapping[str, float] | None = None,
         scopes: Mapping[str, int] | None = None,
+        *,
+        shared_s: float = 0.0,
+        whole: bool = False,
     ) -> None:
         self.durations_s: dict[str, float] = dict(durations_s or {})
         self.scopes: dict[str, int] = dict(scopes or {})
+        self.shared_s = shared_s
+        self.whole = whole
 
     @property
     def total_s(self) -> float:
@@ -67,12 +89,20 @@ class TestTimings:
         """True where a plan made from these timings is as good as one made from ``newer``."""
         if self.durations_s.keys() != newer.durations_s.keys() or self.scopes != newer.scopes:
             return False
-        off_s = sum(abs(self.durations_s[test] - s) for test, s in newer.durations_s.items())
+        if newer.whole and not self.whole:
+            return False
+        off_s = abs(self.shared_s - newer.shared_s)
+        off_s += sum(abs(self.durations_s[test] - s) for test, s in newer.durations_s.items())
         return off_s <= _SHARE_OFF * newer.total_s + _MARGIN_S
 
     def with_some(self, newer: "TestTimings") -> "TestTimings":
         """These timings with some tests' newly taken; numbers of scopes are each run's own."""
-        return TestTimings(self.durations_s | newer.durations_s, self.scopes)
+        return TestTimings(
+            self.durations_s | newer.durations_s,
+            self.scopes,
+            shared_s=self.shared_s,
+            whole=self.whole or newer.whole,
+        )
 
     @classmethod
     def read(cls, folder: str, path: str) -> Self:
@@ -91,7 +121,12 @@ class TestTimings:
             return cls()
         durations_s = dict(zip(ids, map(_SECONDS.__getitem__, codes), strict=True))
         shared = zip(ids, scopes, strict=False)
-        return cls(durations_s, {test: scope for test, scope in shared if scope})
+        return cls(
+            durations_s,
+            {test: scope for test, scope in shared if scope},
+            shared_s=found.shared_s if 0.0 <= found.shared_s < _SECONDS[-1] else 0.0,
+            whole=found.whole,
+        )
 
     def write(self, folder: str, path: str) -> None:
         """Replace what ``folder`` holds of the module at ``path``.
@@ -105,6 +140,8 @@ class TestTimings:
             ids=names,
             codes=bytes(map(_code, self.durations_s.values())),
             scopes=[self.scopes.get(test, 0) for test in names] if self.scopes else [],
+            shared_s=self.shared_s,
+            whole=self.whole,
         )
         data = zlib.compress(msgspec.msgpack.encode(body), 1)
         sealed.write(_file(folder, path), _MARK, data)

@@ -27,6 +27,11 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     the collection to ``path`` itself, so that root directory, configuration file and initial
     conftests are found as pytest finds them. ``selectors`` are test ids; empty means all.
     ``known_paths`` are the files that the remainder must leave alone. ``maxfail`` 0 is no limit.
+
+    A module may be run by several processes, each a part of its tests: of those that are collected,
+    this one runs the tests in ``part`` if there are any, and none of ``leave_out``; what it does
+    not run so counts as run elsewhere. Several modules may also be run by one process, one after
+    the other: ``batch`` has their paths then, and ``path`` is the first of them.
     """
 
     path: str
@@ -36,6 +41,9 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: ModuleKind = ModuleKind.FILE
     arguments: tuple[str, ...] = ()
     selectors: tuple[str, ...] = ()
+    part: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+    batch: tuple[str, ...] = ()
     known_paths: tuple[str, ...] = ()
     keyword: str = ""
     import_root: str = ""
@@ -43,7 +51,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cwd_on_path: bool = False
     maxfail: int = 0
     color: bool = False
-    #: The file that the tracer appends to; ``""`` where nothing is traced.
+    #: The file that the tracer appends to; ``""`` where nothing is traced. The executor puts it into
+    #: the private directory, whatever it is called before.
     trace: str = ""
     #: Whether the tracer tells the functions that are executed, where the interpreter can.
     trace_functions: bool = False

@@ -27,16 +27,20 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Settings for the modules whose path matches one of ``paths`` (globs; ``**`` crosses folders).
 
     ``None`` leaves a setting as it is; a ``timeout_s`` of 0 switches the time limit off. Later
-    overrides win over earlier ones. ``group`` names a resource that the modules hold exclusively,
-    so that they never overlap. ``planning.overrides.settings_for`` applies them.
+    overrides win over earlier ones. modules of the same ``group`` share a process, one after
+    the other; a module takes the place of so many ``workers``, and is never run
+    by several processes at once where ``split`` is false.
+    ``planning.overrides.settings_for`` applies them.
     """
 
     paths: tuple[str, ...]
     timeout_s: float | None = None
     slow_after_s: float | None = None
     retries: int | None = None
+    workers: int | None = None
     framework: Framework | None = None
     group: str | None = None
+    split: bool | None = None
     env: dict[str, str] = {}
 
 
@@ -49,6 +53,8 @@ class ModuleSettings(msgspec.Struct, frozen=True, kw_only=True):
     framework: Framework | None
     group: str | None
     env: dict[str, str]
+    workers: int = 1
+    split: bool = True
 
 
 class CacheRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -74,6 +80,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     run. ``arguments`` are passed on to pytest. ``cwd_on_path`` says that the invocation directory
     is to stand first in the tests' ``sys.path``, as it does under ``python -m``. ``cache_dir`` is
     absolute, or empty for the project's own; ``audit_percent`` of the hits are executed anyway.
+    ``memory_limit_bytes`` bounds the sum of the usual peaks of the modules that run; ``None`` is no
+    bound but what is free.
     """
 
     root: str
@@ -86,6 +94,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     cwd_on_path: bool = False
 
     workers: int = 1
+    memory_limit_bytes: int | None = None
     start_method: StartMethod = "auto"
     keyword: str = ""
     markers: str = ""

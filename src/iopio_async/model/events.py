@@ -56,16 +56,28 @@ class ModulePlanned(Event, frozen=True, kw_only=True, tag="module_planned"):
 
 
 class AttemptStarted(Event, frozen=True, kw_only=True, tag="attempt_started"):
-    """A process runs the module; ``attempt`` counts from 1, ``slot`` from 0."""
+    """A process runs the module; ``attempt`` counts from 1, ``slot`` from 0.
+
+    Where several processes do, each a part of the module's tests, ``parts`` is their number, and
+    the attempt lasts from the start of the first, whose slot and process this is, to the end of the
+    last; the others may start at any time between and are not told of. Modules of a ``group`` run
+    one after the other in one process, and so in one slot.
+    """
 
     module: str
     attempt: int
     slot: int
     pid: int = 0
+    parts: int = 1
+    group: str = ""
 
 
 class TestsCollected(Event, frozen=True, kw_only=True, tag="tests_collected"):
-    """The attempt's plan is complete: so many tests will run, so many were deselected."""
+    """The attempt's plan is complete: so many tests will run, so many were deselected.
+
+    ``foreign_collectors`` says that plugins or conftests may collect items from files that are not
+    test modules by name.
+    """
 
     __test__ = False
 
@@ -73,6 +85,7 @@ class TestsCollected(Event, frozen=True, kw_only=True, tag="tests_collected"):
     attempt: int
     count: int
     deselected: int = 0
+    foreign_collectors: bool = False
 
 
 class TestStarted(Event, frozen=True, kw_only=True, tag="test_started"):
@@ -132,6 +145,9 @@ class AttemptFinished(Event, frozen=True, kw_only=True, tag="attempt_finished"):
     ``failure`` says what went wrong beside the tests; ``in_flight`` names the test that was
     running when the process went; ``stacks`` are all threads' stacks where it was timed out or
     crashed. ``cpu_s`` is user and system time of the process and the children it waited for.
+    Of an attempt in several parts, ``duration_s`` is what it would have taken in one process: the
+    time of all its tests, and the longest that a process spent beside them. ``setups_s`` is how
+    long fixtures of the session or a package took to be set up, each time by name.
     """
 
     module: str
@@ -144,6 +160,7 @@ class AttemptFinished(Event, frozen=True, kw_only=True, tag="attempt_finished"):
     stacks: str = ""
     cpu_s: float = 0.0
     peak_rss_bytes: int = 0
+    setups_s: tuple[tuple[str, float], ...] = ()
 
 
 class ModuleFinished(Event, frozen=True, kw_only=True, tag="module_finished"):

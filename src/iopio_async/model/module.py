@@ -30,11 +30,33 @@ class Mode(StrEnum):
     EXCLUSIVE = "exclusive"
 
 
-class Claim(msgspec.Struct, frozen=True, order=True):
+class Reach(StrEnum):
+    """Among whom a resource is shared."""
+
+    #: Everything on the machine, other runs included.
+    MACHINE = "machine"
+    #: Only what runs in the same process: threads, and the modules of a batch.
+    PROCESS = "process"
+
+
+class Evidence(msgspec.Struct, frozen=True, order=True, array_like=True):
+    """Where a claim comes from: a line of a file relative to the root directory, and why."""
+
+    path: str
+    line: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: {self.why}"
+
+
+class Claim(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
     """A resource that a module holds while it runs: all shared together, or one alone."""
 
     resource: str
     mode: Mode = Mode.EXCLUSIVE
+    scope: Reach = Reach.MACHINE
+    evidence: tuple[Evidence, ...] = ()
 
 
 #: The name under which the remainder is shown.
@@ -48,6 +70,7 @@ class TestModule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     everywhere. ``selectors`` narrows it to these test ids; empty means all. ``size_bytes`` is a
     first guess at how long it takes, where nothing better is known. ``preload`` are the first
     steps of its import that warm processes may do for it, in stages (see ``planning.preload``).
+    Modules of the same ``group`` are to share a process.
     """
 
     # pytest would otherwise try to collect it for its name.
@@ -60,3 +83,4 @@ class TestModule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     claims: tuple[Claim, ...] = ()
     size_bytes: int = 0
     preload: tuple[tuple[str, ...], ...] = ()
+    group: str = ""

@@ -46,6 +46,8 @@ class RunStats:
     statuses: Counter[ModuleStatus] = field(default_factory=Counter)
     sources: Counter[Source] = field(default_factory=Counter)
     flaky: list[str] = field(default_factory=list)
+    #: How long each set-up of a fixture of the session or a package took, by its name.
+    setups_s: dict[str, list[float]] = field(default_factory=dict)
     warnings: int = 0
     deselected: int = 0
     planned: int = 0
@@ -101,6 +103,8 @@ class RunStats:
                 module.duration_s += event.duration_s
                 module.cpu_s += event.cpu_s
                 module.peak_rss_bytes = max(module.peak_rss_bytes, event.peak_rss_bytes)
+                for fixture, taken_s in event.setups_s:
+                    self.setups_s.setdefault(fixture, []).append(taken_s)
             case ev.ModuleFinished():
                 module = self.modules[event.module]
                 module.status = event.status

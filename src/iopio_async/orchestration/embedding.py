@@ -8,28 +8,26 @@ the statistics are then those of what had been told, brought to a proper end.
 import contextlib
 import functools
 import os
+import time
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from platform import python_version
 
 import anyio
 import anyio.to_thread
 
 from iopio_async.errors import InfrastructureError, IopioError
-from iopio_async.history import last_failed
-from iopio_async.history.durations import History
 from iopio_async.history.journal import Journal
 from iopio_async.model import events as ev
 from iopio_async.model.config import Config
 from iopio_async.model.outcome import CancelReason
 from iopio_async.model.stats import RunStats
-from iopio_async.orchestration import assembly
+from iopio_async.orchestration import assembly, records
+from iopio_async.orchestration.lookup import ResultCache, open_cache
 from iopio_async.orchestration.preparation import Plan, prepare
 from iopio_async.orchestration.session import Session
 from iopio_async.orchestration.stream import EventStream
+from iopio_async.project.memory import MemoryGauge
 from iopio_async.project.settings import load_config as settings_of_project
-from iopio_async.version import __version__
 
 #: Batches of envelopes that may wait for the consumer before the tests have to.
 BUFFERED_BATCHES = 64
@@ -41,16 +39,23 @@ class Run:
     An iteration that was left can be taken up again, where it stopped.
     """
 
-    def __init__(self, config: Config, plan: Plan, *, owns_process: bool) -> None:
+    def __init__(
+        self, config: Config, plan: Plan, cache: ResultCache | None, *, owns_process: bool
+    ) -> None:
         self.config = config
-        self.run_id = assembly.new_run_id()
+        self._cache = cache
+        self.run_id = records.new_run_id()
         #: What went wrong inside iopio itself, if anything did; the exit code is 3 then.
         self.fault: BaseException | None = None
         self._plan = plan
-        self._executor = assembly.make_executor(config, self.run_id, owns_process=owns_process)
+        self._coverage = assembly.make_coverage(config)
+        self._executor = assembly.make_executor(
+            config, self.run_id, owns_process=owns_process, keep=self._coverage.keep
+        )
         self._stream = EventStream(BUFFERED_BATCHES)
         self._journal = Journal(config.root, self.run_id)
-        self._fault_told = False
+        # What the cache can't be kept in, nothing else can be kept in.
+        self._fault_told = cache is not None and bool(cache.warnings)
         self._doubts_told = 0
         self._remembered = False
         self._session = Session(
@@ -62,10 +67,18 @@ class Run:
             settings_of=plan.settings_of,
             emit=self._emit,
             pace=self._stream.pace,
-            opening=self._opening(),
+            opening=records.opening(
+                config, plan, self.run_id, cache.warnings if cache is not None else ()
+            ),
             remainder=plan.remainder,
             remainder_expected=plan.remainder_expected,
+            memory=cache,
+            divide=plan.divide,
+            outlook=plan.outlook,
+            free_memory=MemoryGauge().free_bytes,
         )
+        if cache is not None:
+            cache.begin(self._session.warn)
 
     @property
     def stats(self) -> RunStats:
@@ -101,30 +114,26 @@ class Run:
         try:
             async with self._executor:
                 await self._session.run()
+                if self._cache is not None:
+                    await self._cache.close()
                 self._remember()
-                self._session.close()
+                self._session.close(failed=await self._covers_too_little())
         except Exception as error:
             self.fault = _innermost(error)
             self._session.abandon(CancelReason.INTERNAL)
         finally:
             self._stream.close()
 
-    def _opening(self) -> list[ev.AnyEvent]:
-        plan = self._plan
-        remainder_planned = plan.remainder is not None and plan.remainder_expected
-        notes = [*self.config.notes, *plan.warnings]
-        return [
-            ev.RunStarted(
-                run_id=self.run_id,
-                root=self.config.root,
-                modules=len(plan.modules) + remainder_planned,
-                workers=self.config.workers,
-                python=python_version(),
-                iopio=__version__,
-                started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-            ),
-            *(ev.WarningIssued(message=note, category="iopio") for note in notes),
-        ]
+    async def _covers_too_little(self) -> bool:
+        """Report the coverage, if any was measured; like pytest-cov, not of a run cut short."""
+        if self.stats.cancelled is not None:
+            return False
+        conclusion = await self._coverage.conclude(failed=self.stats.failed > 0)
+        if conclusion.text:
+            self._session.warn(conclusion.text, category="iopio-report")
+        if conclusion.complaint:
+            self._session.warn(conclusion.complaint)
+        return conclusion.failed
 
     def _emit(self, envelopes: Sequence[ev.Envelope]) -> None:
         self._journal.observe(envelopes)
@@ -142,15 +151,8 @@ class Run:
     def _remember(self) -> None:
         """Bring what is known of the modules up to date."""
         self._remembered = True
-        config = self.config
-        by_id = any("::" in path for path in config.paths)
-        filtered = bool(by_id or config.keyword or config.markers or config.arguments)
-        asked = {module.path: module.selectors for module in self._plan.modules}
         try:
-            last_failed.store(config.root, self.stats, asked=asked, filtered=filtered)
-            history = History.load(config.root)
-            history.record(self.stats, asked=asked, filtered=filtered)
-            history.store()
+            records.remember(self.config, self._plan, self.stats, self._session.collected)
         except InfrastructureError as error:
             # The journal is in the same folder: it may have told of its fault already.
             if not self._fault_told and self.stats.exit_code is None:
@@ -176,22 +178,38 @@ def load_config(directory: str | os.PathLike[str] = ".", **settings: object) -> 
     return settings_of_project(invocation_dir=Path(directory), flags=settings, environ=os.environ)
 
 
+def _prepare(config: Config, *, color: bool) -> tuple[Plan, ResultCache | None]:
+    began_ns = time.time_ns()
+    plan = prepare(config, color=color)
+    return plan, open_cache(config, plan, began_ns=began_ns)
+
+
 @contextlib.asynccontextmanager
 async def open_run(
-    config: Config, *, owns_process: bool = False, color: bool = False
+    config: Config,
+    *,
+    owns_process: bool = False,
+    color: bool = False,
+    plan: Plan | None = None,
+    cache: ResultCache | None = None,
 ) -> AsyncIterator[Run]:
     """Start a run; iterate over what it yields.
 
     ``owns_process`` says that every child of this process belongs to the run, so that even
     processes that hide their origin are found and ended. ``color`` has failures rendered with SGR
-    colour sequences. Leaving the context ends the run.
+    colour sequences. ``plan`` and ``cache`` are for who has them already, and otherwise made.
+    Leaving the context ends the run.
 
     Raises:
         UsageError: the configuration names something that isn't there.
         InfrastructureError: no process can be started at all.
     """
-    plan = await anyio.to_thread.run_sync(functools.partial(prepare, config, color=color))
-    run = Run(config, plan, owns_process=owns_process)
+    if plan is None:
+        prepared = functools.partial(_prepare, config, color=color)
+        made, cache = await anyio.to_thread.run_sync(prepared)
+    else:
+        made = plan
+    run = Run(config, made, cache, owns_process=owns_process)
     cancelled = anyio.get_cancelled_exc_class()
     error_of_body: BaseException | None = None
     try:

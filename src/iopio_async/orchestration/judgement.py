@@ -73,7 +73,7 @@ def judge(certificate: Certificate, gone: Gone, *, attempt: int = 1) -> Judgemen
             if end.exit_code != _TESTS_FAILED
             else "a plugin or hook failed the session though no test failed"
         )
-    if end.exit_code == _NOTHING_COLLECTED or not certificate.ids:
+    if end.exit_code == _NOTHING_COLLECTED or not certificate.own_ids:
         if attempt > 1:
             return _error("the tests to run again were not collected again")
         return Judgement(ModuleStatus.EMPTY)

@@ -1,10 +1,13 @@
 """A worker's messages → events of one attempt, with the certificate kept on the way."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from iopio_async.errors import ProtocolError
 from iopio_async.execution.ports import Gone
+from iopio_async.history.timings import Collected
 from iopio_async.model import events as ev
+from iopio_async.model.action import Action
+from iopio_async.model.config import ModuleSettings
 from iopio_async.model.module import TestModule
 from iopio_async.model.outcome import (
     BAD_OUTCOMES,
@@ -24,14 +27,15 @@ class Narration:
     ``certificate`` is its proof so far; ``protocol_error`` is set at the first message that no
     honest worker sends, and nothing is told after it. ``current`` is the test that started last,
     ``bad_tests`` and ``good_tests`` the ids of those that make the run red and of those that don't.
-    ``final`` says that no other attempt will follow, whatever comes.
+    ``failed`` counts failures. ``final`` says that no other attempt will follow, whatever comes.
     """
 
     def __init__(self, module: TestModule, attempt: int, *, final: bool = True) -> None:
-        self._path = module.path
+        self.module = module
+        self.path = module.path
         self._attempt = attempt
         self._final = final
-        self._failed = 0
+        self.failed = 0
         self._counted = 0
         self._lost_beside = False
         self.certificate = Certificate()
@@ -40,10 +44,43 @@ class Narration:
         self.bad_tests: list[str] = []
         self.good_tests: list[str] = []
 
+    @property
+    def bad(self) -> bool:
+        """Something went wrong, of what the stream tells or does not tell."""
+        return bool(self.bad_tests) or self._lost_beside or not self.certificate.planned
+
+    def adapted(self, action: Action) -> Action:
+        """The action that its process is to be given."""
+        return action
+
+    def timeout_s(self, settings_of: Callable[[str], ModuleSettings]) -> float | None:
+        """The time limit of its process."""
+        return settings_of(self.path).timeout_s
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Paths of the modules that it tells of."""
+        return (self.path,)
+
+    def slow(self, running_s: float) -> list[ev.AnyEvent]:
+        """What is to be told where the attempt has been running for so long."""
+        return [
+            ev.ModuleSlow(
+                module=self.path,
+                attempt=self._attempt,
+                running_s=round(running_s, 3),
+                test=self.current,
+            )
+        ]
+
+    def started(self, slot: int, pid: int) -> list[ev.AnyEvent]:
+        """The events of the start of its process."""
+        return [ev.AttemptStarted(module=self.path, attempt=self._attempt, slot=slot, pid=pid)]
+
     def tell(self, batch: Iterable[tuple[msg.AnyMessage, bytes]]) -> list[ev.AnyEvent]:
         """The events of a batch of messages."""
         told: list[ev.AnyEvent] = []
-        certificate, path, attempt = self.certificate, self._path, self._attempt
+        certificate, path, attempt = self.certificate, self.path, self._attempt
         for message, body in batch:
             if self.protocol_error is not None:
                 break
@@ -65,6 +102,7 @@ class Narration:
                             attempt=attempt,
                             count=len(certificate.ids),
                             deselected=certificate.deselected,
+                            foreign_collectors=certificate.foreign_collectors,
                         )
                     )
                 case msg.Warned():
@@ -86,11 +124,11 @@ class Narration:
         test = self.certificate.ids[message.index]
         if message.outcome in BAD_OUTCOMES:
             self.bad_tests.append(test)
-            self._failed += 1
+            self.failed += 1
         else:
             self.good_tests.append(test)
         return ev.TestFinished(
-            module=self._path,
+            module=self.path,
             attempt=self._attempt,
             id=test,
             outcome=message.outcome,
@@ -128,12 +166,12 @@ class Narration:
             if captured.total_bytes:
                 told.append(
                     ev.OutputCaptured(
-                        module=self._path, attempt=self._attempt, stream=stream, captured=captured
+                        module=self.path, attempt=self._attempt, stream=stream, captured=captured
                     )
                 )
         told.append(
             ev.AttemptFinished(
-                module=self._path,
+                module=self.path,
                 attempt=self._attempt,
                 status=judgement.status,
                 duration_s=round(gone.duration_s, 6),
@@ -143,6 +181,7 @@ class Narration:
                 stacks=gone.stacks,
                 cpu_s=round(gone.cpu_s, 6),
                 peak_rss_bytes=gone.peak_rss_bytes,
+                setups_s=certificate.shared.setups_s if certificate.shared else (),
             )
         )
         return judgement, told
@@ -150,10 +189,10 @@ class Narration:
     def _lost(self, index: int, judgement: Judgement, *, blamed: bool) -> ev.TestFinished:
         test = self.certificate.ids[index]
         self.bad_tests.append(test)
-        self._failed += blamed
+        self.failed += blamed
         reason = judgement.failure.message if judgement.failure else "it never had its turn"
         return ev.TestFinished(
-            module=self._path,
+            module=self.path,
             attempt=self._attempt,
             id=test,
             outcome=Outcome.FAILED if blamed else Outcome.NOT_RUN,
@@ -170,11 +209,20 @@ class Narration:
         """
         if not self._final:
             return 0
-        total = self._failed
+        total = self.failed
         if status in BAD_STATUSES and not total:
             total = 1
         more, self._counted = total - self._counted, total
         return more
+
+    def collected(self) -> Collected:
+        """What the process told of its tests."""
+        certificate, shared = self.certificate, self.certificate.shared
+        return Collected(
+            scopes=certificate.scopes,
+            shared_s=sum(taken_s for _, taken_s in shared.setups_s) if shared else 0.0,
+            whole=shared is not None and shared.hidden,
+        )
 
     def retry_selectors(self) -> tuple[str, ...]:
         """What another attempt should run: the tests by name, or ``()`` for the whole module.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from iopio_async.analysis.marks import group_mark
 from iopio_async.analysis.outline import outline
 from iopio_async.errors import UsageError
 from iopio_async.history import last_failed
@@ -21,8 +22,10 @@ from iopio_async.model.module import (
     ModuleKind,
     TestModule,
 )
+from iopio_async.orchestration.division import divider
 from iopio_async.orchestration.preloading import with_preloads
-from iopio_async.planning.estimate import ordered
+from iopio_async.orchestration.units import Divide
+from iopio_async.planning.estimate import Outlook, ordered, outlook
 from iopio_async.planning.overrides import settings_for
 from iopio_async.planning.scheduler import Start
 from iopio_async.planning.selection import (
@@ -32,15 +35,19 @@ from iopio_async.planning.selection import (
     shard,
 )
 from iopio_async.project.discovery import Discovery, discover, read_outlines
+from iopio_async.project.pytest_arguments import selects
 from iopio_async.project.pytest_config import PytestConfig, locate_pytest_config
 from iopio_async.project.tree import Tree, import_root
+from iopio_async.reporting import wording
+from iopio_async.wire.contract import TRACE_FILE
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """What a run is going to do.
 
     ``remainder`` stands for items beyond the known files, where they are this run's business;
-    ``remainder_expected`` says that it is certain to be needed.
+    ``remainder_expected`` says that it is certain to be needed. ``outlook`` is what is expected of
+    the modules, from earlier runs; ``divide`` splits those that are long.
     """
 
     modules: tuple[TestModule, ...]
@@ -49,6 +56,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     remainder: TestModule | None = None
     remainder_expected: bool = False
     warnings: tuple[str, ...] = ()
+    outlook: Outlook = Outlook()
+    divide: Divide = list
 
 
 def prepare(config: Config, *, color: bool = False) -> Plan:
@@ -99,22 +108,65 @@ def prepare(config: Config, *, color: bool = False) -> Plan:
             expected = bool(remains)
     if config.forks:
         modules = with_preloads(tree, found.roots, pytest_config.import_mode, modules)
-    modules = _in_order(config, modules)
     settings = {module.path: settings_for(config, module.path) for module in modules}
+    history = History.load(config.root)
+    summaries = history.summaries(module.path for module in (*modules, *remains))
+    slots = {
+        path: min(each.workers, config.workers)
+        for path, each in settings.items()
+        if each.workers > 1
+    }
+    modules = ordered(modules, summaries, failed_first=config.maxfail > 0, slots=slots)
+    expectations = outlook(
+        (*modules, *remains) if expected else modules,
+        summaries,
+        whole=not _narrowed(config),
+        slots=slots,
+    )
+
+    def settings_of(path: str) -> ModuleSettings:
+        return settings.get(path) or settings_for(config, path)
+
+    divide = divider(
+        history,
+        summaries,
+        expectations.durations_s,
+        settings_of,
+        config.workers,
+        parts_wanted=not _narrowed(config),
+    )
     return Plan(
-        modules=tuple(_with_group(module, settings[module.path]) for module in modules),
+        modules=tuple(_with_group(module, tree, settings[module.path]) for module in modules),
         make_action=_ActionMaker(config, found, tree, known, color=color),
-        settings_of=lambda path: settings.get(path) or settings_for(config, path),
+        settings_of=settings_of,
+        divide=divide,
         remainder=remains[0] if remains else None,
         remainder_expected=expected,
-        warnings=warnings,
+        warnings=(*warnings, *_over_limit(config, expectations)),
+        outlook=expectations,
     )
 
 
-def _in_order(config: Config, modules: Sequence[TestModule]) -> tuple[TestModule, ...]:
-    """The modules in the order in which they should start, by what is known of them."""
-    summaries = History.load(config.root).summaries(module.path for module in modules)
-    return ordered(modules, summaries, failed_first=config.maxfail > 0)
+def _narrowed(config: Config) -> bool:
+    """Only parts of the modules may run."""
+    by_id = any("::" in path for path in config.paths)
+    return bool(by_id or config.keyword or config.markers or selects(config.arguments))
+
+
+def _over_limit(config: Config, expectations: Outlook) -> list[str]:
+    """What to say of modules that take more memory than all together may."""
+    limit = config.memory_limit_bytes
+    if limit is None:
+        return []
+    over = sorted(path for path, peak in expectations.peaks_bytes.items() if peak > limit)
+    if not over:
+        return []
+    more = f" and {len(over) - 1} more" if len(over) > 1 else ""
+    takes, it = ("take", "each of them") if more else ("takes", "it")
+    bound = wording.size(limit)
+    return [
+        f"{over[0]}{more} usually {takes} more memory than the limit of {bound}: {it} runs alone"
+    ]
 
 
 def _search_path(config: Config) -> list[str]:
@@ -147,12 +199,18 @@ def _with_frameworks(
     return tuple(modules)
 
 
-def _with_group(module: TestModule, settings: ModuleSettings) -> TestModule:
-    if settings.group is None:
+def _with_group(module: TestModule, tree: Tree, settings: ModuleSettings) -> TestModule:
+    """The module with its group, if an override or its own mark puts it into one.
+
+    Those of a group that can't share a process do not overlap either.
+    """
+    group = settings.group
+    if group is None and module.kind is ModuleKind.FILE and module.path.endswith(".py"):
+        group = group_mark(tree.read(os.path.join(tree.root, module.path)))
+    if not group:
         return module
-    return msgspec.structs.replace(
-        module, claims=(*module.claims, Claim(f"group:{settings.group}"))
-    )
+    claims = (*module.claims, Claim(f"group:{group}"))
+    return msgspec.structs.replace(module, group=group, claims=claims)
 
 
 def _only_last_failed(
@@ -218,4 +276,6 @@ class _ActionMaker:
             cwd_on_path=config.cwd_on_path,
             maxfail=config.maxfail,
             color=self._color,
+            trace="" if config.no_cache else TRACE_FILE,
+            trace_functions=sys.version_info >= (3, 12),
         )

@@ -10,14 +10,16 @@ been told is in order and can't get lost. Only then a task waits, in ``pace``, w
 slow. So whatever cancels, kills or abandons a run needs to wait for nobody.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import anyio
 import anyio.abc
+import msgspec
 
 from iopio_async.errors import IopioError
 from iopio_async.execution.ports import Attempt, Executor, Gone, Placement
+from iopio_async.history.timings import Collected
 from iopio_async.model import events as ev
 from iopio_async.model.action import Action
 from iopio_async.model.config import Config, ModuleSettings
@@ -31,14 +33,24 @@ from iopio_async.model.outcome import (
     Source,
 )
 from iopio_async.model.stats import RunStats
+from iopio_async.orchestration.batches import BatchNarration
+from iopio_async.orchestration.memory import Memory
 from iopio_async.orchestration.narration import Narration
+from iopio_async.orchestration.units import Divide, Units, final_status, whole_warning
+from iopio_async.planning.estimate import Outlook
+from iopio_async.planning.parts import Part
+from iopio_async.planning.room import Need
 from iopio_async.planning.scheduler import Finish, Scheduler, Start
+from iopio_async.wire.contract import TRACE_FILE
 
 #: Takes the next batch of envelopes; never waits.
 Emit = Callable[[Sequence[ev.Envelope]], None]
 
 #: Waits while the consumer is too far behind.
 Pace = Callable[[], Awaitable[None]]
+
+#: Free memory is measured when something has ended, but not more often than this.
+MEASURE_EVERY_S = 0.1
 
 #: Exit codes of runs that were cut short; other cancellations mean that not all passed.
 CUT_SHORT_EXIT_CODES = {
@@ -64,7 +76,9 @@ class Session:
     ``opening`` is told first. ``make_action`` and ``settings_of`` are pure functions over a module.
     ``remainder`` is the module that stands for what plugins and conftests collect beyond the known
     files, to be run if a worker reports such collectors, or at once if ``remainder_expected``;
-    ``None`` where it is not this run's business.
+    ``None`` where it is not this run's business. ``memory`` has the results of earlier runs: what
+    it recalls is told at the start and never scheduled. ``outlook`` is what the modules usually
+    take; ``free_memory`` tells the bytes that are free, ``None`` where nothing tells.
     """
 
     def __init__(
@@ -81,8 +95,15 @@ class Session:
         opening: Sequence[ev.AnyEvent] = (),
         remainder: TestModule | None = None,
         remainder_expected: bool = False,
+        memory: Memory | None = None,
+        divide: Divide = list,
+        outlook: Outlook = Outlook(),  # noqa: B008 - it is frozen
+        free_memory: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._config = config
+        self._memory = memory
+        self._divide = divide
+        self._units = Units(settings_of)
         self._run_id = run_id
         self._modules = {module.path: module for module in modules}
         if remainder is not None and remainder_expected:
@@ -95,7 +116,10 @@ class Session:
         self._emit = emit
         self._pace = pace
         self._opening = opening
-        self._scheduler = Scheduler(config.workers)
+        self._peaks_bytes = outlook.peaks_bytes
+        self._free_memory = free_memory
+        self._measured_s = float("-inf")
+        self._scheduler = Scheduler(config.workers, memory_limit_bytes=config.memory_limit_bytes)
         self._limiter = anyio.CapacityLimiter(config.workers)
         self._going: dict[str, _Going] = {}
         self._failures: dict[str, Failure | None] = {}
@@ -108,6 +132,8 @@ class Session:
         self._next_seq = 0
         self._tasks: anyio.abc.TaskGroup
         self.stats = RunStats()
+        #: What the processes of each module told of its tests.
+        self.collected: dict[str, Collected] = {}
 
     # -- the run -------------------------------------------------------------------------------
 
@@ -119,9 +145,10 @@ class Session:
             self._carry_out()
             await self._pace()
 
-    def close(self) -> None:
-        """Tell the run's last word."""
-        self._tell([self._last_event()])
+    def close(self, *, failed: bool = False) -> None:
+        """Tell the run's last word; ``failed`` says that something beside the tests did."""
+        late = failed and self._scheduler.cancelled is None
+        self._tell([self._last_event(ExitCode.NOT_ALL_PASSED if late else None)])
 
     def cancel(self, reason: CancelReason) -> None:
         """Start nothing new, and ask what runs to end. A run that is over stays as it is."""
@@ -149,10 +176,12 @@ class Session:
         if self._scheduler.cancelled is None:
             self._scheduler.cancel(reason)
             self._tell([ev.CancellationStarted(reason=reason)])
-        for path, going in list(self._going.items()):
+        for name, going in list(self._going.items()):
             duration_s = anyio.current_time() - going.began_s
             gone = Gone(exit_status=ExitStatus(), duration_s=duration_s, stopped=True)
-            self._tell(self._conclude(path, going.narration, gone))
+            self._conclude(name, going.narration, gone)
+        for split in self._units.splits():
+            self._tell(split.broken_off())
         self._tell(
             [
                 self._last_word(path, self._status_so_far(path))
@@ -172,16 +201,52 @@ class Session:
         if not self._begun:
             self._begun = True
             self._started_s = anyio.current_time()
-            self._tell([*self._opening, *map(self._plan, self._modules.values())])
+            self._tell([*self._opening, *map(_planned, self._modules.values())])
+            self._schedule(self._modules.values())
+            if self._memory is not None:
+                for path in list(self._modules):
+                    self._recall(path)
 
-    def _plan(self, module: TestModule) -> ev.ModulePlanned:
-        self._scheduler.add(module, retries=self._settings_of(module.path).retries)
-        return ev.ModulePlanned(module=module.path, framework=module.framework)
+    def _recall(self, path: str) -> None:
+        """Tell again what is remembered of a module, if anything is."""
+        events = self._memory.recalled(path) if self._memory is not None else ()
+        self._tell(events)
+        if any(type(event) is ev.TestsCollected and event.foreign_collectors for event in events):
+            self._take_remainder()
+
+    def _take_remainder(self) -> None:
+        """Items beyond the known files are to be expected: plan the module that stands for them."""
+        if self._remainder is not None:
+            remainder, self._remainder = self._remainder, None
+            self._modules[remainder.path] = remainder
+            self._tell([_planned(remainder)])
+            self._schedule([remainder])
+            self._recall(remainder.path)
+
+    def _schedule(self, modules: Iterable[TestModule]) -> None:
+        """Hand over to the scheduler what is not recalled; ``divide`` splits long modules."""
+        recalled = self._memory.recalled if self._memory is not None else lambda _: ()
+        units = self._divide([each for each in modules if not recalled(each.path)])
+        self._units.enlist(units)
+        for unit in units:
+            if isinstance(unit, TestModule):
+                self._add(unit, retries=self._settings_of(unit.path).retries)
+            else:
+                self._add(unit.module if isinstance(unit, Part) else unit.lead, name=unit.name)
+
+    def _add(self, module: TestModule, *, retries: int = 0, name: str = "") -> None:
+        path = module.path
+        need = Need(self._settings_of(path).workers, self._peaks_bytes.get(path, 0))
+        if name:
+            module = msgspec.structs.replace(module, path=name)
+        self._scheduler.add(module, retries=retries, need=need)
 
     def _last_event(self, code: int | None = None) -> ev.RunFinished:
         cancelled = self._scheduler.cancelled
         if code is None and cancelled is not None:
             code = CUT_SHORT_EXIT_CODES.get(cancelled, ExitCode.NOT_ALL_PASSED)
+        if code is None and self._memory is not None and self._memory.disproved:
+            code = ExitCode.NOT_ALL_PASSED
         return ev.RunFinished(
             exit_code=int(self.stats.verdict() if code is None else code),
             duration_s=round(anyio.current_time() - self._started_s, 6),
@@ -197,20 +262,69 @@ class Session:
             self.stats.apply(event)
             envelopes.append(ev.Envelope(self._next_seq, elapsed_s, event))
             self._next_seq += 1
+        if self._memory is not None:
+            self._memory.heard(events)
         self._emit(envelopes)
 
     # -- instructions --------------------------------------------------------------------------
 
     def _carry_out(self) -> None:
         words: list[ev.AnyEvent] = []
-        for instruction in self._scheduler.decide():
-            match instruction:
-                case Start():
-                    self._limiter.acquire_on_behalf_of_nowait(instruction.path)
-                    self._tasks.start_soon(self._run_attempt, instruction)
-                case Finish():
-                    words.append(self._last_word(instruction.path, instruction.status))
+        self._measure()
+        while instructions := self._scheduler.decide():
+            for instruction in instructions:
+                match instruction:
+                    case Start():
+                        for slot in instruction.slots:
+                            self._limiter.acquire_on_behalf_of_nowait((instruction.path, slot))
+                        self._tasks.start_soon(self._run_attempt, instruction)
+                    case Finish():
+                        words += self._finished(instruction)
         self._tell(words)
+
+    def _finished(self, finish: Finish) -> list[ev.AnyEvent]:
+        """What is to be told where the scheduler is done with a module, a part or a batch."""
+        narration = self._units.narration(finish.path)
+        if isinstance(narration, BatchNarration):
+            return self._after_batch(narration)
+        if narration is None:
+            status = final_status(finish, self.stats.modules[finish.path])
+            word = self._last_word(finish.path, status)
+            if not self._units.proved_whole(word):
+                return [word]
+            self.collected[word.module] = Collected(whole=True)
+            return [whole_warning(word), word]
+        split = narration.split
+        told = split.done(narration.part.number)
+        if not split.all_done:
+            return told
+        if split.followed and self._scheduler.cancelled is None:
+            self._add(split.follow_up(), retries=max(split.retries - 1, 0))
+            return told
+        return [*told, self._last_word(split.module.path, split.status)]
+
+    def _after_batch(self, narration: BatchNarration) -> list[ev.AnyEvent]:
+        """Let the modules of a batch that have no last word yet run by themselves, or have it."""
+        words: list[ev.AnyEvent] = []
+        for module in narration.batch.modules:
+            path = module.path
+            if self.stats.modules[path].status is not None:
+                continue
+            if self._scheduler.cancelled is not None:
+                words.append(self._last_word(path, self._status_so_far(path)))
+            else:
+                left, retries = narration.left_of(module)
+                self._add(left, retries=retries)
+        return words
+
+    def _measure(self) -> None:
+        """Tell the scheduler what memory is free, where any module is known to need some."""
+        now_s = anyio.current_time()
+        if self._peaks_bytes and now_s >= self._measured_s + MEASURE_EVERY_S:
+            self._measured_s = now_s
+            free_bytes = self._free_memory()
+            if free_bytes is not None:
+                self._scheduler.measured(free_bytes)
 
     def _last_word(self, path: str, status: ModuleStatus) -> ev.ModuleFinished:
         self._bad_tests.pop(path, None)
@@ -232,24 +346,40 @@ class Session:
 
     # -- attempts ------------------------------------------------------------------------------
 
-    async def _run_attempt(self, start: Start) -> None:
-        path = start.path
-        retries = self._settings_of(path).retries
-        narration = Narration(self._modules[path], start.attempt, final=start.attempt > retries)
+    async def _run_attempt(self, instruction: Start) -> None:
+        name, (start, narration) = instruction.path, self._role(instruction)
         try:
-            status = await self._execute(start, narration)
+            status = await self._execute(name, start, narration)
         finally:
-            self._limiter.release_on_behalf_of(path)
-        self._note_flaky(path, narration)
-        if narration.certificate.foreign_collectors and self._remainder is not None:
-            remainder, self._remainder = self._remainder, None
-            self._modules[remainder.path] = remainder
-            self._tell([self._plan(remainder)])
-        self._scheduler.ended(path, status, narration.retry_selectors())
+            for slot in start.slots:
+                self._limiter.release_on_behalf_of((name, slot))
+        if not isinstance(narration, BatchNarration):
+            self._note(narration)
+        if narration.certificate.foreign_collectors:
+            self._take_remainder()
+        self._scheduler.ended(name, status, narration.retry_selectors())
         self._carry_out()
+        if self._memory is not None:
+            for each in narration.paths:
+                await self._memory.keep(each, self.stats.modules[each])
         await self._pace()
 
-    def _note_flaky(self, path: str, narration: Narration) -> None:
+    def _role(self, instruction: Start) -> tuple[Start, Narration]:
+        """What the scheduler has started, in terms of modules, and who is to tell of it."""
+        path = instruction.path
+        narration: Narration | None = self._units.narration(path)
+        if narration is not None:
+            return msgspec.structs.replace(instruction, path=narration.path), narration
+        # There may have been attempts under another name.
+        attempt = self.stats.modules[path].attempts + 1
+        final = attempt >= self._units.last_attempt(path)
+        narration = Narration(self._modules[path], attempt, final=final)
+        return msgspec.structs.replace(instruction, attempt=attempt), narration
+
+    def _note(self, narration: Narration) -> None:
+        """Take note of what an attempt tells beside its events."""
+        path = narration.path
+        self.collected[path] = narration.collected()
         earlier = self._bad_tests.setdefault(path, set())
         flaky = self._flaky.setdefault(path, {})
         flaky.update(dict.fromkeys(test for test in narration.good_tests if test in earlier))
@@ -257,16 +387,26 @@ class Session:
             flaky.pop(test, None)
         earlier.update(narration.bad_tests)
 
-    async def _execute(self, start: Start, narration: Narration) -> ModuleStatus:
+    def _take_over(self, narration: Narration) -> None:
+        """Tell the last word on modules whose turn in a batch is over."""
+        if not isinstance(narration, BatchNarration):
+            return
+        for each, judgement in narration.take_over():
+            self._failures[each.path] = judgement.failure
+            self._note(each)
+            if not narration.is_followed(each.path):
+                self._tell([self._last_word(each.path, judgement.status)])
+
+    async def _execute(self, name: str, start: Start, narration: Narration) -> ModuleStatus:
         """Run the attempt and tell it; what it came to."""
         path = start.path
-        module, settings = self._modules[path], self._settings_of(path)
-        action = self._make_action(module, start)
+        module, settings = narration.module, self._settings_of(path)
+        action = narration.adapted(self._make_action(module, start))
         placement = Placement(
             run_id=self._run_id,
             slot=start.slot,
             attempt=start.attempt,
-            timeout_s=settings.timeout_s,
+            timeout_s=narration.timeout_s(self._settings_of),
             env=settings.env,
             preload=module.preload,
         )
@@ -275,58 +415,51 @@ class Session:
             async with self._executor.start(action, placement) as attempt:
                 if self._scheduler.cancelled is None:
                     started = True
-                    self._going[path] = _Going(attempt, narration, anyio.current_time())
-                    self._tell([_attempt_started(start, attempt.pid)])
-                    await self._listen(attempt, start, settings.slow_after_s, narration)
+                    self._going[name] = _Going(attempt, narration, anyio.current_time())
+                    self._tell(narration.started(start.slot, attempt.pid))
+                    await self._listen(attempt, settings.slow_after_s, narration)
                     gone = attempt.gone
+                    if self._memory is not None:
+                        for each in narration.paths:
+                            self._memory.traced(each, attempt.private_file(TRACE_FILE))
         except IopioError as error:
             if not started and self._scheduler.cancelled is None:
                 started = True
-                self._tell([_attempt_started(start, 0)])
+                self._tell(narration.started(start.slot, 0))
             gone = Gone(exit_status=ExitStatus(), duration_s=0.0, protocol_error=str(error))
         if not started:
             return self._status_so_far(path)
-        self._tell(self._conclude(path, narration, gone))
+        self._conclude(name, narration, gone)
         status = self._status_so_far(path)
         self._mind_maxfail(narration.take_final_failures(status))
         return status
 
-    def _conclude(self, path: str, narration: Narration, gone: Gone) -> list[ev.AnyEvent]:
-        self._going.pop(path, None)
+    def _conclude(self, name: str, narration: Narration, gone: Gone) -> None:
+        self._going.pop(name, None)
         judgement, events = narration.conclude(gone)
-        self._failures[path] = judgement.failure
-        return events
+        if not isinstance(narration, BatchNarration):
+            self._failures[narration.path] = judgement.failure
+        self._tell(events)
+        self._take_over(narration)
 
-    async def _listen(
-        self, attempt: Attempt, start: Start, slow_after_s: float, narration: Narration
-    ) -> None:
+    async def _listen(self, attempt: Attempt, slow_after_s: float, narration: Narration) -> None:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._watch_slowness, start, slow_after_s, narration)
+            tasks.start_soon(self._watch_slowness, slow_after_s, narration)
             async for batch in attempt.messages():
                 self._tell(narration.tell(batch))
+                self._take_over(narration)
                 if narration.protocol_error is not None:
                     attempt.distrust(narration.protocol_error)
                 self._mind_maxfail(narration.take_final_failures())
                 await self._pace()
             tasks.cancel_scope.cancel()
 
-    async def _watch_slowness(
-        self, start: Start, slow_after_s: float, narration: Narration
-    ) -> None:
+    async def _watch_slowness(self, slow_after_s: float, narration: Narration) -> None:
         """Tell each time the running time has doubled."""
         began_s = anyio.current_time()
         while True:
             await anyio.sleep_until(began_s + slow_after_s)
-            self._tell(
-                [
-                    ev.ModuleSlow(
-                        module=start.path,
-                        attempt=start.attempt,
-                        running_s=round(slow_after_s, 3),
-                        test=narration.current,
-                    )
-                ]
-            )
+            self._tell(narration.slow(slow_after_s))
             slow_after_s *= 2
 
     def _mind_maxfail(self, more: int) -> None:
@@ -335,5 +468,5 @@ class Session:
             self.cancel(CancelReason.MAXFAIL)
 
 
-def _attempt_started(start: Start, pid: int) -> ev.AttemptStarted:
-    return ev.AttemptStarted(module=start.path, attempt=start.attempt, slot=start.slot, pid=pid)
+def _planned(module: TestModule) -> ev.ModulePlanned:
+    return ev.ModulePlanned(module=module.path, framework=module.framework)

@@ -28,6 +28,8 @@ def settings_for(config: Config, module_path: str) -> ModuleSettings:
     retries = config.retries
     framework = None if config.framework == "auto" else Framework(config.framework)
     group: str | None = None
+    workers = 1
+    split = True
     env = config.env
     for override in config.overrides:
         if not _matcher(override.paths)(module_path):
@@ -40,6 +42,9 @@ def settings_for(config: Config, module_path: str) -> ModuleSettings:
             retries = override.retries
         framework = override.framework or framework
         group = override.group or group
+        workers = override.workers or workers
+        if override.split is not None:
+            split = override.split
         if override.env:
             env = {**env, **override.env}
     return ModuleSettings(
@@ -49,6 +54,8 @@ def settings_for(config: Config, module_path: str) -> ModuleSettings:
         framework=framework,
         group=group,
         env=env,
+        workers=workers,
+        split=split,
     )
 
 

@@ -1,18 +1,23 @@
 """The state machine of a run: stimulus in → instructions out; no I/O, no clock, no surprises.
 
-A module is *waiting* (in a queue by rank, or parked at the claim that it can't take), *running*
-(it has a slot and holds its claims) or *finished*. A parked module costs nothing until its resource
-is given back; then the parked ones that could take it are woken one by one, each waking the next
-when it has had its turn, so a decision costs no more where thousands are parked. So that nobody
-starves, a module that has seen many others start since it was first parked is *aged*: from then on
-nobody of a later rank starts who would stand in its way. Aged modules wait for smaller ranks alone,
-so the one of the smallest rank always comes next.
+A module is *waiting* (in a queue by rank, or parked at the claim that it can't take, or for want of
+room), *running* (it has its slots and memory and holds its claims) or *finished*. A parked module
+costs nothing until its resource is given back; then the parked ones that could take it are woken
+one by one, each waking the next when it has had its turn, so a decision costs no more where
+thousands are parked. Those that lack room are kept by what they need, a queue by rank for each
+need: only the first of each is looked at, when room was given back.
+
+So that nobody starves, a module that has seen many others start since it was first parked is
+*aged*: from then on nobody of a later rank starts who would stand in its way, which is anybody
+where it lacks room. Aged modules wait for smaller ranks alone, so the one of the smallest rank
+always comes next.
 
 =============  =====================================================================
 stimulus       effect
 =============  =====================================================================
 ``add``        a module waits from now on
 ``ended``      an attempt is over: the module waits again (a retry) or is finished
+``measured``   so much memory is free now
 ``cancel``     nothing starts any more; waiting modules are finished: as not run, or
                where they waited to be run again, as their last attempt ended
 =============  =====================================================================
@@ -30,19 +35,30 @@ import msgspec
 from iopio_async.model.module import Claim, Mode, TestModule
 from iopio_async.model.outcome import RETRIED_STATUSES, CancelReason, ModuleStatus
 from iopio_async.planning.locks import LockTable, merged
+from iopio_async.planning.room import ONE_SLOT, Need, Room
 
 #: After so many starts a parked module is aged. No module is overtaken more often than that, where
-#: to overtake is to start, with a later rank, and hold what the waiting module claims.
+#: to overtake is to start, with a later rank, and hold what the waiting module claims, or take of
+#: the room that is all that it waits for.
 OVERTAKES = 64
 
 
 class Start(msgspec.Struct, frozen=True):
-    """Run an attempt of the module in this slot; ``selectors`` narrows it to these tests."""
+    """Run an attempt of the module in this slot; ``selectors`` narrows it to these tests.
+
+    ``more_slots`` are those that it takes beside, where it needs several; ``slot`` is the lowest.
+    """
 
     path: str
     attempt: int
     slot: int
     selectors: tuple[str, ...]
+    more_slots: tuple[int, ...] = ()
+
+    @property
+    def slots(self) -> tuple[int, ...]:
+        """All slots that it takes."""
+        return (self.slot, *self.more_slots)
 
 
 class Finish(msgspec.Struct, frozen=True):
@@ -63,48 +79,67 @@ class _Entry:
         "aged",
         "attempts",
         "claims",
+        "cramped",
         "module",
+        "need",
         "parked_at",
         "rank",
         "retries",
         "selectors",
-        "slot",
+        "slots",
         "status",
         "woken_by",
     )
 
-    def __init__(self, module: TestModule, rank: int, retries: int) -> None:
+    def __init__(self, module: TestModule, rank: int, retries: int, need: Need) -> None:
         self.module = module
         self.rank = rank
         self.retries = retries
+        self.need = need
         self.claims: tuple[Claim, ...] = merged(module.claims)
         self.selectors = module.selectors
         self.attempts = 0
-        self.slot: int | None = None
+        self.slots: tuple[int, ...] = ()
         #: How its last attempt ended; what it ends as if there is no other.
         self.status = ModuleStatus.NOT_RUN
         #: The number of starts so far at the moment it was first parked.
         self.parked_at: int | None = None
         #: What it claims is kept for it.
         self.aged = False
+        #: It lacks room, or did when it was last looked at.
+        self.cramped = False
         #: The resource whose release brought it back into the queue.
         self.woken_by: str | None = None
 
 
 class Scheduler:
-    """Decides what runs. ``capacity`` is the number of slots, ``overtakes`` the bound on them."""
+    """Decides what runs. ``capacity`` is the number of slots, ``overtakes`` the bound on them.
 
-    def __init__(self, capacity: int, overtakes: int = OVERTAKES) -> None:
+    What modules need of memory, summed up over those that run, stays within ``memory_limit_bytes``
+    and what was measured; one that exceeds these by itself runs alone.
+    """
+
+    def __init__(
+        self,
+        capacity: int,
+        overtakes: int = OVERTAKES,
+        *,
+        memory_limit_bytes: int | None = None,
+    ) -> None:
         self._overtakes = overtakes
         self._entries: dict[str, _Entry] = {}
         self._ready: list[tuple[int, str]] = []
         #: Who waits at which claim. Unless the first of them can't take it, a module that the
         #: claim's resource has woken is still in the queue, and will wake that first one.
         self._parked: dict[Claim, list[tuple[int, str]]] = {}
+        #: Who lacks room, by what they need.
+        self._cramped: dict[Need, list[tuple[int, str]]] = {}
+        #: The aged ones of these, with some that have found room since.
+        self._room_kept: list[tuple[int, str]] = []
         #: Those that were parked, with ``parked_at``, in this order: the next to be aged is first.
         self._aging: deque[tuple[int, _Entry]] = deque()
         self._locks = LockTable()
-        self._free_slots = list(range(capacity))
+        self._room = Room(capacity, memory_limit_bytes)
         self._running: set[str] = set()
         self._starts = 0
         self._finishing: list[Finish] = []
@@ -124,15 +159,17 @@ class Scheduler:
     def __contains__(self, path: str) -> bool:
         return path in self._entries
 
-    def add(self, module: TestModule, *, retries: int = 0) -> None:
+    def add(self, module: TestModule, *, retries: int = 0, need: Need = ONE_SLOT) -> None:
         """A module joins the run; ranks follow the order of the calls.
+
+        It takes no more slots than there are, whatever it needs.
 
         Raises:
             ValueError: a module of this path is there already.
         """
         if module.path in self._entries:
             raise ValueError(f"module {module.path} was added twice")
-        entry = _Entry(module, len(self._entries), retries)
+        entry = _Entry(module, len(self._entries), retries, self._room.clamped(need))
         self._entries[module.path] = entry
         if self.cancelled is not None:
             self._finish(entry)
@@ -148,9 +185,8 @@ class Scheduler:
         entry = self._entries[path]
         self._running.remove(path)
         self._locks.release(entry.claims)
-        assert entry.slot is not None
-        heapq.heappush(self._free_slots, entry.slot)
-        entry.slot = None
+        self._room.give_back(entry.need, entry.slots)
+        entry.slots = ()
         entry.status = status
         for claim in entry.claims:
             self._wake(claim.resource)
@@ -169,16 +205,21 @@ class Scheduler:
             entry.status = ModuleStatus.FLAKY
         self._finish(entry)
 
+    def measured(self, free_bytes: int) -> None:
+        """So much memory is free now, beside what the modules have taken that run."""
+        self._room.measured(free_bytes)
+
     def cancel(self, reason: CancelReason) -> None:
         """Nothing starts any more. What runs has to end before the run does."""
         if self.cancelled is not None:
             return
         self.cancelled = reason
         waiting = list(self._ready)
-        for parked in self._parked.values():
+        for parked in (*self._parked.values(), *self._cramped.values()):
             waiting.extend(parked)
         self._ready.clear()
         self._parked.clear()
+        self._cramped.clear()
         self._aging.clear()
         for _, path in sorted(waiting):
             self._finish(self._entries[path])
@@ -187,14 +228,14 @@ class Scheduler:
         """What is to be done now; each instruction is given once."""
         instructions: list[Instruction] = list(self._finishing)
         self._finishing.clear()
-        while self._free_slots and self._ready:
-            _, path = heapq.heappop(self._ready)
-            entry = self._entries[path]
+        while self._room.open and (entry := self._next()) is not None:
             obstacle = self._locks.obstacle(entry.claims, entry.rank)
-            if obstacle is None:
-                instructions.append(self._start(entry))
-            else:
+            if obstacle is not None:
                 self._park(entry, obstacle)
+            elif not self._room.fits(entry.need):
+                self._park_for_room(entry)
+            else:
+                instructions.append(self._start(entry))
             woken_by, entry.woken_by = entry.woken_by, None
             if woken_by is not None:
                 # The resource may serve the next one too: this module may share it, or wait
@@ -202,8 +243,45 @@ class Scheduler:
                 self._wake(woken_by)
         return instructions
 
+    def _next(self) -> _Entry | None:
+        """Take the first of those that may have their turn now, if any."""
+        queue = self._ready
+        for need, cramped in self._cramped.items():
+            if (not queue or cramped[0] < queue[0]) and self._room.fits(need):
+                queue = cramped
+        if not queue or self._room_is_kept(queue[0][0]):
+            return None
+        _, path = heapq.heappop(queue)
+        entry = self._entries[path]
+        if entry.cramped:
+            entry.cramped = False
+            if not queue:
+                del self._cramped[entry.need]
+        return entry
+
+    def _room_is_kept(self, rank: int) -> bool:
+        """Room is kept for somebody of a smaller rank."""
+        while self._room_kept:
+            first, path = self._room_kept[0]
+            entry = self._entries[path]
+            if entry.aged and entry.cramped:
+                return first < rank
+            heapq.heappop(self._room_kept)
+        return False
+
     def _park(self, entry: _Entry, claim: Claim) -> None:
         heapq.heappush(self._parked.setdefault(claim, []), (entry.rank, entry.module.path))
+        self._begin_to_age(entry)
+
+    def _park_for_room(self, entry: _Entry) -> None:
+        place = (entry.rank, entry.module.path)
+        heapq.heappush(self._cramped.setdefault(entry.need, []), place)
+        entry.cramped = True
+        if entry.aged:
+            heapq.heappush(self._room_kept, place)
+        self._begin_to_age(entry)
+
+    def _begin_to_age(self, entry: _Entry) -> None:
         if entry.parked_at is None:
             entry.parked_at = self._starts
             self._aging.append((self._starts, entry))
@@ -237,10 +315,11 @@ class Scheduler:
         self._locks.take(entry.claims)
         self._running.add(path)
         entry.attempts += 1
-        entry.slot = heapq.heappop(self._free_slots)
+        entry.slots = self._room.take(entry.need)
         self._starts += 1
         self._age()
-        return Start(path, entry.attempts, entry.slot, entry.selectors)
+        slot, *more_slots = entry.slots
+        return Start(path, entry.attempts, slot, entry.selectors, tuple(more_slots))
 
     def _age(self) -> None:
         while self._aging and self._starts - self._aging[0][0] >= self._overtakes:
@@ -249,6 +328,8 @@ class Scheduler:
             if entry.parked_at == parked_at:
                 entry.aged = True
                 self._locks.keep(entry.claims, entry.rank)
+                if entry.cramped:
+                    heapq.heappush(self._room_kept, (entry.rank, entry.module.path))
 
     def _finish(self, entry: _Entry) -> None:
         path = entry.module.path

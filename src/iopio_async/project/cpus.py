@@ -34,21 +34,21 @@ def _affinity() -> int:
 def _quotas(system_root: Path) -> Iterator[float]:
     """Give the quota, in CPUs, of every control group that this process is in."""
     mounts = system_root / "sys" / "fs" / "cgroup"
-    for line in _text(system_root / "proc" / "self" / "cgroup").splitlines():
+    for line in text_of(system_root / "proc" / "self" / "cgroup").splitlines():
         hierarchy, _, rest = line.partition(":")
         controllers, _, group = rest.partition(":")
         if hierarchy == "0" and not controllers:
-            for folder in _group_folders(mounts, group):
-                yield from _quota(_text(folder / "cpu.max").split())
+            for folder in group_folders(mounts, group):
+                yield from _quota(text_of(folder / "cpu.max").split())
         elif "cpu" in controllers.split(","):
             for name in _V1_MOUNTS:
-                for folder in _group_folders(mounts / name, group):
-                    quota = _text(folder / "cpu.cfs_quota_us")
-                    period = _text(folder / "cpu.cfs_period_us")
+                for folder in group_folders(mounts / name, group):
+                    quota = text_of(folder / "cpu.cfs_quota_us")
+                    period = text_of(folder / "cpu.cfs_period_us")
                     yield from _quota([*quota.split(), *period.split()])
 
 
-def _group_folders(mount: Path, group: str) -> Iterator[Path]:
+def group_folders(mount: Path, group: str) -> Iterator[Path]:
     """Give the folders of a group and of all groups above it, as far as they can be seen."""
     # The path climbs above the visible root where the group lies outside of the namespace.
     path = PurePosixPath(os.path.normpath(f"/{group.lstrip('/')}"))
@@ -66,7 +66,8 @@ def _quota(fields: list[str]) -> Iterator[float]:
         yield quota_us / period_us
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """Read a file of the system; nothing where there is none."""
     try:
         return path.read_text("ascii", "replace")
     except OSError:

@@ -10,6 +10,7 @@ from iopio_async.planning.overrides import glob_pattern
 from iopio_async.project.quotation import shown
 from iopio_async.project.setting_rows import Setting, read_table
 from iopio_async.project.setting_values import (
+    Boolean,
     Choice,
     Duration,
     Environment,
@@ -116,6 +117,15 @@ OVERRIDE_SETTINGS = (
         doc="How often a module that did not pass is run again.",
     ),
     Setting(
+        field="workers",
+        name="workers",
+        kind=Whole(1, 10**6),
+        doc=(
+            "The module takes the place of so many workers, for it keeps so many CPUs busy; at "
+            "most as many as the run has."
+        ),
+    ),
+    Setting(
         field="framework",
         name="framework",
         kind=Choice(("pytest", "unittest", "functions")),
@@ -131,6 +141,18 @@ OVERRIDE_SETTINGS = (
         field="group",
         name="group",
         kind=Text(filled=True),
-        doc="Modules of one group never run at the same time.",
+        doc=(
+            "Modules of one group run in one process, one after the other, so that fixtures of the "
+            "session are set up once for all of them; see also the mark iopio(group=...)."
+        ),
+    ),
+    Setting(
+        field="split",
+        name="split",
+        kind=Boolean(),
+        doc=(
+            "If false, a module that takes long is not split: by default its tests may be dealt "
+            "out to several processes, where that makes the run shorter."
+        ),
     ),
 )

@@ -167,6 +167,25 @@ class CommandLine(msgspec.Struct, frozen=True):
         return self.options.get(option, [""])[-1]
 
 
+#: Options with which only some of a module's tests may run.
+_SELECTING = frozenset({"-k", "-m", "--deselect"})
+_SELECTING_FLAGS = frozenset(
+    {"--lf", "--last-failed", "--nf", "--new-first", "--ff", "--failed-first", "--sw", "--stepwise"}
+)
+
+
+def selects(arguments: Sequence[str]) -> bool:
+    """True where the arguments may keep tests of a module from running.
+
+    An option of a plugin may do so as well; those cannot be known.
+    """
+    given = read_command_line(arguments)
+    by_id = any("::" in word for word in given.words)
+    return by_id or not (
+        _SELECTING.isdisjoint(given.options) and _SELECTING_FLAGS.isdisjoint(given.flags)
+    )
+
+
 def read_command_line(arguments: Sequence[str]) -> CommandLine:
     """Sort a command line into options, flags and words. Nothing is refused."""
     options: dict[str, list[str]] = {}

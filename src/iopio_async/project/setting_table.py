@@ -5,6 +5,7 @@ its default and what it does. The loader, the command line's help and the config
 of the README are made from the rows.
 """
 
+from iopio_async.project.argument_settings import PytestArguments
 from iopio_async.project.cache_settings import CacheTable
 from iopio_async.project.override_settings import RETRIES, SLOW_AFTER, TIMEOUT, Overrides
 from iopio_async.project.setting_rows import Setting
@@ -53,6 +54,18 @@ SETTINGS = (
         doc=(
             "How many modules run at once; auto is the number of CPUs that this process may use. "
             f"At most {MAX_WORKERS}, or the number of CPUs if that is more."
+        ),
+    ),
+    Setting(
+        field="memory_limit_bytes",
+        name="memory-limit",
+        kind=Size(1024**2, 1024**5, optional=True),
+        default="none",
+        flags=("--memory-limit",),
+        metavar="SIZE",
+        doc=(
+            "A module waits where the usual peaks of all that run, and its own, would add up to "
+            "more. One that exceeds this by itself runs alone. What is free counts in any case."
         ),
     ),
     Setting(
@@ -145,7 +158,7 @@ SETTINGS = (
     Setting(
         field="arguments",
         name="pytest-args",
-        kind=TextList(shell=True),
+        kind=PytestArguments(),
         flags=("-- ARGS",),
         combine="append",
         doc="Further arguments for pytest; all sources' arguments are joined, the strongest last.",

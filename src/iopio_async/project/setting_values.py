@@ -227,19 +227,24 @@ class Percent(Kind, frozen=True):
 
 
 class Size(Kind, frozen=True):
-    """A number of bytes within bounds."""
+    """A number of bytes within bounds; with ``optional``, 0 and ``none`` both mean no limit."""
 
     minimum: int
     maximum: int
+    optional: bool = False
 
     @property
     def expected(self) -> str:
         """The forms and bounds, in words."""
+        if self.optional:
+            return f'a size in bytes or like "2GiB", at least {self.minimum} bytes, or "none"'
         low, high = self.minimum // 1024, self.maximum // 1024**2
         return f'a size in bytes or like "64KiB", from {low} KiB to {high} MiB'
 
-    def parse(self, value: object) -> int:
+    def parse(self, value: object) -> int | None:
         """Take a number of bytes or a text with a unit."""
+        if self.optional and (value is None or _is_none(value)):
+            return None
         size: int | None = None
         if isinstance(value, str):
             match = _SIZE.fullmatch(value.strip())
@@ -247,6 +252,8 @@ class Size(Kind, frozen=True):
                 size = round(float(match[1]) * _UNIT_BYTES[(match[2] or "").lower()])
         else:
             size = _integer(value)
+        if self.optional and size == 0:
+            return None
         if size is None or not self.minimum <= size <= self.maximum:
             raise _unfit(self.expected, value)
         return size

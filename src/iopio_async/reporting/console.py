@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Mapping
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from iopio_async.model.config import ColorChoice
 from iopio_async.reporting.narration import Narrator
@@ -10,6 +10,9 @@ from iopio_async.reporting.palette import Palette, speaks_unicode, wants_color
 from iopio_async.reporting.plain import PLAIN_COLUMNS, PlainReporter
 from iopio_async.reporting.sink import Sink
 from iopio_async.reporting.terminal import TerminalReporter, terminal_size
+
+if TYPE_CHECKING:
+    from iopio_async.planning.estimate import Outlook
 
 #: Both have ``sink``, ``suspend()`` and ``resume()`` beside a reporter's methods.
 ConsoleReporter = PlainReporter | TerminalReporter
@@ -26,15 +29,50 @@ def make_console_reporter(
     is_ci: bool | None = None,
     invocation_dir: str = "",
     on_broken: Callable[[], None] | None = None,
+    outlook: "Outlook | None" = None,
 ) -> ConsoleReporter:
     """The console for ``stream``; ``None`` is a stream that was closed, and gets nothing.
 
     ``is_ci`` is found in ``environ`` where it is not told. ``invocation_dir`` is where the person
     stands, for the paths of the command that reruns failures. ``on_broken`` is called, from another
-    thread, when the reader of the stream has gone.
+    thread, when the reader of the stream has gone. ``outlook`` is what the modules usually take.
     """
     sink = Sink(stream, on_broken=on_broken)
-    moving = sink.is_terminal and environ.get("TERM") != "dumb"
+    moves, narrator, palette = _narrator(
+        stream, sink, verbosity, color, environ, is_ci, invocation_dir
+    )
+    if not moves or verbosity < 0:
+        return PlainReporter(sink, narrator)
+    return TerminalReporter(sink, narrator, palette, size=_size_of(stream), outlook=outlook)
+
+
+def make_page_reporter(
+    page: TextIO,
+    *,
+    stream: TextIO | None,
+    verbosity: int,
+    color: ColorChoice,
+    environ: Mapping[str, str],
+    invocation_dir: str = "",
+) -> PlainReporter:
+    """Writes to ``page`` what a console for ``stream`` would have said when all is over."""
+    _, narrator, _ = _narrator(
+        stream, Sink(stream), verbosity, color, environ, None, invocation_dir
+    )
+    return PlainReporter(Sink(page), narrator)
+
+
+def _narrator(
+    stream: TextIO | None,
+    sink: Sink,
+    verbosity: int,
+    color: ColorChoice,
+    environ: Mapping[str, str],
+    is_ci: bool | None,
+    invocation_dir: str,
+) -> tuple[bool, Narrator, Palette]:
+    """Whether the console moves, who speaks on it, and in which colours."""
+    moves = sink.is_terminal and environ.get("TERM") != "dumb"
     if is_ci is None:
         is_ci = environ.get("CI", "").lower() not in _NO
     palette = Palette(
@@ -42,20 +80,18 @@ def make_console_reporter(
         unicode=speaks_unicode(stream),
     )
     in_github = environ.get("GITHUB_ACTIONS", "").lower() not in _NO
-    plain = is_ci or not moving
+    moves = moves and not is_ci
     size = _size_of(stream)
     narrator = Narrator(
         palette,
         verbosity=verbosity,
-        every_module=plain,
-        counter=plain,
-        width=(lambda: PLAIN_COLUMNS) if plain else (lambda: size()[0]),
+        every_module=not moves,
+        counter=not moves,
+        width=(lambda: size()[0]) if moves else (lambda: PLAIN_COLUMNS),
         invocation_dir=invocation_dir,
         github_token=secrets.token_hex(16) if in_github else "",
     )
-    if plain or verbosity < 0:
-        return PlainReporter(sink, narrator)
-    return TerminalReporter(sink, narrator, palette, size=size)
+    return moves, narrator, palette
 
 
 def _size_of(stream: TextIO | None) -> Callable[[], tuple[int, int]]:

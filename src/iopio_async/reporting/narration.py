@@ -27,6 +27,7 @@ from iopio_async.model.outcome import (
     CancelReason,
     ModuleStatus,
     Outcome,
+    Source,
 )
 from iopio_async.model.stats import ModuleStats, RunStats
 from iopio_async.reporting import blocks, summary, wording
@@ -36,11 +37,15 @@ from iopio_async.reporting.escape import (
     github_quoted,
     holds_github_command,
 )
+from iopio_async.reporting.fixture_advice import fixture_advice
 from iopio_async.reporting.palette import Palette
 from iopio_async.reporting.summary import WarningKind
 
 #: So many kinds of warnings are told apart; further kinds are only counted.
 WARNING_KINDS = 1000
+
+#: So many kinds of trouble that kept modules from running are told apart.
+TROUBLE_KINDS = 100
 
 _PASSED = Outcome.PASSED
 _FINE = frozenset({ModuleStatus.PASSED, ModuleStatus.EMPTY})
@@ -79,6 +84,10 @@ class Narrator:
         self._after_block = False
         self._outputs: dict[str, list[ev.OutputCaptured]] = {}
         self._troubled: set[str] = set()
+        #: What kept modules from running any test, with the first module to have it.
+        self._troubles: dict[object, str] = {}
+        #: Modules that have the same trouble as an earlier one.
+        self._same_trouble: dict[str, str] = {}
         self._warnings: Counter[WarningKind] = Counter()
         self._warned = 0
         self._tellers: dict[type[ev.Event], Callable[[Any], str]] = {
@@ -190,11 +199,26 @@ class Narrator:
         outputs = self._outputs.pop(event.module, [])
         if event.status is ModuleStatus.LEAKED:
             outputs = []
+        if self._is_told_already(event, outputs):
+            return ""
         tests = self._stats.modules[event.module].tests.values()
         unrun = sum(test.outcome is Outcome.NOT_RUN for test in tests)
         return self._block(
             blocks.module_trouble(self._palette, event, outputs, self._width(), unrun=unrun)
         )
+
+    def _is_told_already(self, event: ev.AttemptFinished, outputs: list[ev.OutputCaptured]) -> bool:
+        """The same words kept an earlier module from running: a wrong argument, say."""
+        if event.status is not ModuleStatus.ERROR or self._stats.modules[event.module].tests:
+            return False
+        trouble = (event.failure, *((each.stream, each.captured) for each in outputs))
+        if trouble not in self._troubles and len(self._troubles) == TROUBLE_KINDS:
+            return False
+        first = self._troubles.setdefault(trouble, event.module)
+        if first == event.module:
+            return False
+        self._same_trouble[event.module] = first
+        return True
 
     def _module_finished(self, event: ev.ModuleFinished) -> str:
         outputs = self._outputs.pop(event.module, [])
@@ -217,6 +241,9 @@ class Narrator:
         # heading of its block has already said the same.
         if not self._every_module and (troubled or event.status in _FINE):
             return told
+        if event.source is not Source.EXECUTED and not self._detailed:
+            # There may be hundreds, all unchanged; the end counts them.
+            return told
         return told + self._line(
             wording.MODULE_LABELS[event.status],
             event.module,
@@ -235,6 +262,8 @@ class Narrator:
         )
         if event.flaky:
             details.append(f"{len(event.flaky)} passed only on attempt {event.attempts}")
+        if event.module in self._same_trouble:
+            details.append(f"as {escape_line(self._same_trouble[event.module])}")
         source = wording.SOURCES[event.source]
         details.append(source or wording.seconds(event.duration_s or module.duration_s))
         if self._detailed and not source:
@@ -277,9 +306,11 @@ class Narrator:
         told += self._lines(final)
         if self._warned and not self._detailed:
             told += f"{wording.counted(self._warned, 'warning')}, shown with -v\n"
+        if self._same_trouble and stats.finished_modules == len(self._same_trouble) + 1:
+            told += self._palette.ink("warn", "no module could run, all for the same reason") + "\n"
         root = self._started.root if self._started else ""
         hint = summary.rerun_hint(palette, stats, root=root, invocation_dir=self._invocation_dir)
-        return told + self._lines(hint)
+        return told + self._lines(hint) + self._lines(fixture_advice(stats))
 
 
 def _said(event: ev.WarningIssued) -> str:

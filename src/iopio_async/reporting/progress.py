@@ -8,7 +8,7 @@ same place whatever happens above it.
 
       2.1 s  tests/test_parse.py  test_roundtrip[3]
       0.3 s  tests/test_net.py    test_retry
-    ━━━━━━━━━╸━━━━━━━━━━━━━━  12/268 modules  340 passed  2 failed  0:07
+    ━━━━━━━━━╸━━━━━━━━━━━━━━  12/268 modules  340 passed  2 failed  0:07, about 40 s left
 """
 
 from collections.abc import Sequence
@@ -59,8 +59,9 @@ class Progress:
         *,
         columns: int,
         lines: int,
+        left_s: float | None = None,
     ) -> Frame:
-        """The lines to show on a screen of ``columns`` by ``lines``."""
+        """The lines to show on a screen of ``columns`` by ``lines``; ``left_s`` where known."""
         most = max(1, min(MOST_ROWS, lines - 3))
         # Which to show goes by age, where to show them by slot: so a row keeps its place.
         oldest = sorted(rows, key=lambda row: row.started_s)[:most]
@@ -73,7 +74,7 @@ class Progress:
         ]
         if len(rows) > most:
             frame.append(((f"{'':9}and {len(rows) - most} more", "dim"),))
-        frame.append(self._bar_line(stats, elapsed_s, columns))
+        frame.append(self._bar_line(stats, elapsed_s, left_s, columns))
         return tuple(frame)
 
     def _row(self, row: Row, name: str, name_columns: int, elapsed_s: float) -> Line:
@@ -92,7 +93,9 @@ class Progress:
             (f"  {test}", "dim"),
         )
 
-    def _bar_line(self, stats: RunStats, elapsed_s: float, columns: int) -> Line:
+    def _bar_line(
+        self, stats: RunStats, elapsed_s: float, left_s: float | None, columns: int
+    ) -> Line:
         finished = stats.finished_modules
         modules = max(self.modules, stats.planned, finished)
         outcomes = stats.outcomes
@@ -107,7 +110,8 @@ class Progress:
         ):
             if number or word == "passed":
                 counts.append((f"  {number} {word}", role))
-        counts.append((f"  {wording.clock(elapsed_s)}", "dim"))
+        left = f", about {wording.about(left_s)} left" if left_s else ""
+        counts.append((f"  {wording.clock(elapsed_s)}{left}", "dim"))
         # The bar gives way to the figures.
         figures = sum(len(text) for text, _ in counts)
         room = min(_BAR_COLUMNS, columns - figures - 1)

@@ -26,6 +26,8 @@ from iopio_async.reporting.progress import Progress, Row
 from iopio_async.reporting.sink import Sink
 
 if TYPE_CHECKING:
+    from iopio_async.planning.estimate import Outlook
+    from iopio_async.reporting.forecast import Forecast
     from iopio_async.reporting.stage import Stage
 
 #: Time between two redraws.
@@ -43,7 +45,8 @@ _SUSPEND_S = 0.5
 class TerminalReporter:
     """Writes what the narrator says and draws the progress below it.
 
-    ``size`` tells columns and lines. ``refresh_s`` ``None`` starts no thread.
+    ``size`` tells columns and lines. ``refresh_s`` ``None`` starts no thread. ``outlook`` is what
+    the modules of the run usually take, where that is known: then the time left is shown.
     """
 
     name = "console"
@@ -57,6 +60,7 @@ class TerminalReporter:
         size: Callable[[], tuple[int, int]],
         clock: Callable[[], float] = time.monotonic,
         refresh_s: float | None = REFRESH_S,
+        outlook: "Outlook | None" = None,
     ) -> None:
         self.sink = sink
         self._narrator = narrator
@@ -65,6 +69,7 @@ class TerminalReporter:
         self._clock = clock
         self._refresh_s = refresh_s
         self._progress = Progress(palette)
+        self._forecast = None if outlook is None else _forecast(outlook)
         self._rows: dict[str, Row] = {}
         self._stats: RunStats | None = None
         self._epoch_s = 0.0
@@ -97,6 +102,9 @@ class TerminalReporter:
             self._note(envelope, stats)
 
     def _note(self, envelope: ev.Envelope, stats: RunStats) -> None:
+        if self._forecast is not None:
+            with self._lock:
+                self._forecast.note(envelope)
         match envelope.event:
             case ev.AttemptStarted() as event:
                 with self._lock:
@@ -160,7 +168,12 @@ class TerminalReporter:
             columns, lines = self._size()
             elapsed_s = self._clock() - self._epoch_s
             frame = self._progress.frame(
-                list(self._rows.values()), stats, elapsed_s, columns=columns, lines=lines
+                list(self._rows.values()),
+                stats,
+                elapsed_s,
+                columns=columns,
+                lines=lines,
+                left_s=self._forecast.told_s(elapsed_s) if self._forecast else None,
             )
             if frame == self._shown and not self._held:
                 return
@@ -221,6 +234,13 @@ class TerminalReporter:
             self._end_progress()
         finally:
             self.sink.close(CANCELLED_STALL_S)
+
+
+def _forecast(outlook: "Outlook") -> "Forecast":
+    # Imported where there is something to expect, for a run that replays everything has no time.
+    from iopio_async.reporting.forecast import Forecast
+
+    return Forecast(outlook)
 
 
 def terminal_size(descriptor: int) -> tuple[int, int]:

@@ -96,6 +96,15 @@ def limit(value_s: float) -> str:
     return f"{value_s:.3g} s" if value_s < 100 else seconds(value_s)
 
 
+def about(value_s: float) -> str:
+    """A duration that is only estimated: ``40 s``, ``3 min``, ``1 h 05 min``."""
+    whole = round(value_s)
+    if whole < 100:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
 def clock(value_s: float) -> str:
     """A running duration: ``0:07``, ``12:34``, ``1:02:03``."""
     whole = int(value_s)

@@ -20,7 +20,10 @@ class Certificate:
     """The state of one attempt's stream.
 
     ``ids`` is the plan; ``outcomes`` holds each test's outcome, ``None`` while there is none;
-    ``in_flight`` the index of the test that started last and has not finished.
+    ``in_flight`` the index of the test that started last and has not finished. Where other
+    processes run a part of the plan, that part is ``elsewhere``: its outcomes are not waited for.
+    ``scopes`` are as in ``messages.Plan``, those that are not 0, by id. ``owners`` has the number
+    of the module of each planned test, where there are several modules.
     """
 
     def __init__(self) -> None:
@@ -30,6 +33,11 @@ class Certificate:
         self.planned = False
         self.deselected = 0
         self.foreign_collectors = False
+        self.scopes: dict[str, int] = {}
+        self.collectors = 0
+        self.owners: list[int] = []
+        self.elsewhere: frozenset[int] = frozenset()
+        self.shared: msg.Shared | None = None
         self.in_flight: int | None = None
         self.finished = 0
         self.notes: list[Failure] = []
@@ -39,7 +47,15 @@ class Certificate:
     @property
     def complete(self) -> bool:
         """The plan is whole, the end is there, and every planned test has its outcome."""
-        return self.planned and self.end is not None and self.finished == len(self.ids)
+        expected = len(self.ids) - len(self.elsewhere)
+        return self.planned and self.end is not None and self.finished == expected
+
+    @property
+    def own_ids(self) -> list[str]:
+        """The part of the plan that this process runs."""
+        if not self.elsewhere:
+            return self.ids
+        return [test for index, test in enumerate(self.ids) if index not in self.elsewhere]
 
     @property
     def any_bad(self) -> bool:
@@ -48,7 +64,11 @@ class Certificate:
 
     def unfinished(self) -> list[int]:
         """Indices of planned tests without an outcome, in order."""
-        return [index for index, outcome in enumerate(self.outcomes) if outcome is None]
+        return [
+            index
+            for index, outcome in enumerate(self.outcomes)
+            if outcome is None and index not in self.elsewhere
+        ]
 
     def accept(self, message: msg.AnyMessage, body: bytes) -> None:
         """Take the next message of the stream, and the bytes that it was decoded from.
@@ -77,13 +97,7 @@ class Certificate:
                     raise ProtocolError(f"test {self.ids[index]} started after it had finished")
                 self.in_flight = index
             case msg.Plan():
-                if self.planned:
-                    raise ProtocolError("the worker planned twice", hint=_MANGLED)
-                self.ids.extend(message.ids)
-                self.outcomes.extend([None] * len(message.ids))
-                self.planned = message.last
-                self.deselected += message.deselected
-                self.foreign_collectors |= message.foreign_collectors
+                self._plan(message)
             case msg.Note():
                 self.notes.append(message.failure)
             case msg.Hello():
@@ -92,6 +106,8 @@ class Certificate:
                 if message.schema_version != SCHEMA_VERSION:
                     raise ProtocolError(f"the worker speaks schema {message.schema_version}")
                 self.hello = message
+            case msg.Shared():
+                self.shared = message
             case msg.End():
                 if message.digest != self._digest or message.finished != self.finished:
                     raise ProtocolError("the worker's closing counts do not agree", hint=_MANGLED)
@@ -100,8 +116,29 @@ class Certificate:
                 pass
         self._digest = checksum(body, self._digest)
 
+    def _plan(self, message: msg.Plan) -> None:
+        if self.planned:
+            raise ProtocolError("the worker planned twice", hint=_MANGLED)
+        tied = zip(message.ids, message.scopes, strict=False)
+        self.scopes.update((test, scope) for test, scope in tied if scope)
+        self.ids.extend(message.ids)
+        self.owners.extend(message.owners or [0] * len(message.ids))
+        self.outcomes.extend([None] * len(message.ids))
+        self.planned = message.last
+        self.deselected += message.deselected
+        self.foreign_collectors |= message.foreign_collectors
+        self.collectors += message.collectors
+        if message.elsewhere:
+            count = len(self.ids)
+            if not all(0 <= start <= end <= count for start, end in message.elsewhere):
+                raise ProtocolError("the worker leaves out tests beyond its plan", hint=_MANGLED)
+            spans = (range(start, end) for start, end in message.elsewhere)
+            self.elsewhere = frozenset(index for span in spans for index in span)
+
     def _check_running(self, index: int) -> None:
         if not self.planned:
             raise ProtocolError("a test was reported before the plan was complete", hint=_MANGLED)
         if not 0 <= index < len(self.ids):
             raise ProtocolError(f"test {index} was never planned", hint=_MANGLED)
+        if index in self.elsewhere:
+            raise ProtocolError(f"test {self.ids[index]} is run elsewhere", hint=_MANGLED)

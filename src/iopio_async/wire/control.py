@@ -1,8 +1,9 @@
 """What orchestrator and fork server say to each other: one datagram a message.
 
-``Ready``, then any number of ``Fork`` → ``Forked`` … ``Ended``. A ``Fork`` carries, beside its
-bytes, the descriptors of the child's result stream, standard output and standard error. A
-``Branch`` brings about one more server, which then speaks for itself over a socket of its own.
+``Ready``, then any number of ``Fork`` → ``Forked`` … ``Ended``, until one is answered by ``Stale``:
+the server is to be replaced by a new one. A ``Fork`` carries, beside its bytes, the descriptors of
+the child's result stream, standard output and standard error. A ``Branch`` brings about one more
+server, which then speaks for itself over a socket of its own.
 """
 
 import msgspec
@@ -15,10 +16,14 @@ class Control(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Ready(Control, frozen=True, tag=0):
-    """The server is warm and waits. ``doubts`` say why its children had better be started cold."""
+    """The server is warm and waits. ``doubts`` say why its children had better be started cold.
+
+    ``early`` says why it waits at an earlier point than it was to, where it does.
+    """
 
     pid: int
     doubts: tuple[str, ...] = ()
+    early: str = ""
 
 
 class Fork(Control, frozen=True, tag=1):
@@ -55,13 +60,20 @@ class Ended(Control, frozen=True, tag=3):
     peak_rss_bytes: int
 
 
+class Stale(Control, frozen=True, tag=6):
+    """Nothing was forked: the file at ``path`` has changed since the server loaded it."""
+
+    number: int
+    path: str
+
+
 class Unprepared(Control, frozen=True, tag=4):
     """The framework ended before it came to the point where children are forked."""
 
     exit_code: int
 
 
-AnyControl = Ready | Fork | Branch | Forked | Ended | Unprepared
+AnyControl = Ready | Fork | Branch | Forked | Ended | Unprepared | Stale
 
 #: No message is longer.
 MAX_CONTROL_BYTES = 128 * 1024

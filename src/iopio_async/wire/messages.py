@@ -1,8 +1,9 @@
 """What a worker tells, in the order in which it may tell it.
 
 ``Hello`` · ``Plan`` (one or more, the last marked) · ``Started``/``Finished`` a test, by its index
-in the plan · ``Warned`` and ``Note`` at any time · ``End``. Arrays rather than maps, since
-a large suite sends hundreds of thousands of them. Texts are cut to size by the sender.
+in the plan · ``Warned`` and ``Note`` at any time, ``Used`` between
+modules · ``Shared`` · ``End``. Arrays rather than maps,
+since a large suite sends hundreds of thousands of them. Texts are cut to size by the sender.
 """
 
 import msgspec
@@ -26,13 +27,22 @@ class Plan(Message, frozen=True, tag=1):
     """Ids of the tests that will run, in order, in pieces; ``last`` closes the plan.
 
     ``foreign_collectors`` says that plugins or conftests may collect items from files that are
-    not test modules by name.
+    not test modules by name. ``scopes`` has a number for each of ``ids``, or is empty where all
+    would be 0: tests of the same number share a fixture that is set up once for them, tests of 0
+    share none. The first ``collectors`` of all ids are no tests, but what could not be collected
+    or skipped itself as a whole. Where other processes run a part of the plan, ``elsewhere`` has
+    the indices of what they run, as half-open spans. Where the process runs several modules,
+    ``owners`` has for each of ``ids`` the number of its module.
     """
 
     ids: tuple[str, ...]
     last: bool = False
     deselected: int = 0
     foreign_collectors: bool = False
+    scopes: tuple[int, ...] = ()
+    collectors: int = 0
+    elsewhere: tuple[tuple[int, int], ...] = ()
+    owners: tuple[int, ...] = ()
 
 
 class Started(Message, frozen=True, tag=2):
@@ -89,4 +99,27 @@ class End(Message, frozen=True, tag=6):
     stopped_early: bool = False
 
 
-AnyMessage = Hello | Plan | Started | Finished | Warned | Note | End
+class Shared(Message, frozen=True, tag=7):
+    """What was set up once for many tests: seconds for each fixture of the session or package.
+
+    ``hidden`` says that tests asked, while they ran, for a fixture of the module that nothing in
+    their signatures tells of: who shares it can't be known.
+    """
+
+    setups_s: tuple[tuple[str, float], ...]
+    hidden: bool = False
+
+
+class Used(Message, frozen=True, tag=8):
+    """What the process has used so far: CPU seconds, its ended children's included, and memory.
+
+    ``elapsed_s`` is the time since its greeting. Said where several modules run in one process,
+    when the tests of another one begin.
+    """
+
+    elapsed_s: float
+    cpu_s: float
+    peak_rss_bytes: int
+
+
+AnyMessage = Hello | Plan | Started | Finished | Warned | Note | Shared | Used | End

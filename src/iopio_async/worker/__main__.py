@@ -23,6 +23,7 @@ from iopio_async.model.outcome import Failure
 from iopio_async.wire.codec import decode_action
 from iopio_async.worker import surroundings
 from iopio_async.worker.recorder import Recorder
+from iopio_async.worker.tracing import bytecode
 
 #: Exit code of a worker that could not even begin.
 UNUSABLE = 70
@@ -40,7 +41,13 @@ def main(arguments: list[str]) -> int:
     except (OSError, ProtocolError) as error:
         sys.stderr.write(f"iopio worker: {error}\n")
         return UNUSABLE
+    bytecode.install(action.root)
+    if action.trace:
+        from iopio_async.worker.tracing import tracer
+
+        tracer.install(action)
     framework = importlib.import_module(f"iopio_async.worker.frameworks.{action.framework}")
+    bytecode.install_for_pytest(action.root)
     surroundings.arrange(action)
     if level:
         return _serve(framework, action, level, channel, lifeline)

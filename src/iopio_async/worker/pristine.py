@@ -12,6 +12,7 @@ capture files             every anonymous temporary file gets a private copy und
 environment               ``TMPDIR``, ``IOPIO_SLOT``, the attempt's cookie; the latter also in the
                           block of ``/proc/self/environ``, so that strays can be told apart
 temporary directory       ``tempfile`` forgets the server's
+main thread               the number that the kernel knows it by
 random state              ``random`` reseeds itself at a fork; numpy's legacy generator is reseeded
 import caches             invalidated: files may have come since the server listed their folders
 collector                 as the framework's start left it; all that the server had stays frozen
@@ -22,7 +23,9 @@ lifeline, stacks file     its own (``surroundings``)
 Working directory, umask, locale, ``sys.path``, ``sys.argv``, signal handlers and masks, warnings
 filters, logging, exit handlers, event loop policies and ``multiprocessing``'s state are as the
 framework's start left them, which is what a fresh process would have as well: the server runs
-nothing else, and ``warmth`` refuses it where that start had effects that can't be shared.
+nothing else, and ``warmth`` refuses it where that start had effects that can't be shared. Where
+coverage is measured, servers fork before that begins.
+``tests/end_to_end/test_pristine.py`` compares all of these with a fresh process.
 """
 
 import contextlib
@@ -32,6 +35,7 @@ import importlib
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Mapping
 from typing import NamedTuple, Self
 
@@ -119,6 +123,8 @@ def restore(environment: Mapping[str, str]) -> None:
         _show_in_block(name, value)
         os.environ[name] = value
     tempfile.tempdir = None
+    # A fork gives the thread a new number, and Python goes on with the server's.
+    threading.main_thread()._set_native_id()  # type: ignore[attr-defined]
     importlib.invalidate_caches()
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:

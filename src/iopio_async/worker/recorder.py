@@ -58,12 +58,33 @@ class Recorder:
         self.flush()
 
     def plan(
-        self, ids: Sequence[str], *, deselected: int = 0, foreign_collectors: bool = False
+        self,
+        ids: Sequence[str],
+        *,
+        deselected: int = 0,
+        foreign_collectors: bool = False,
+        scopes: Sequence[int] = (),
+        collectors: int = 0,
+        elsewhere: Sequence[tuple[int, int]] = (),
+        owners: Sequence[int] = (),
     ) -> None:
         """Announce all tests that will run, in order."""
         for start in range(0, len(ids), PLAN_PIECE):
-            self._put(msg.Plan(tuple(map(self._id, ids[start : start + PLAN_PIECE]))))
-        self._put(msg.Plan((), True, deselected, foreign_collectors))
+            end = start + PLAN_PIECE
+            piece = tuple(map(self._id, ids[start:end]))
+            self._put(
+                msg.Plan(piece, scopes=tuple(scopes[start:end]), owners=tuple(owners[start:end]))
+            )
+        self._put(
+            msg.Plan(
+                (),
+                True,
+                deselected,
+                foreign_collectors,
+                collectors=collectors,
+                elsewhere=tuple(elsewhere),
+            )
+        )
         self.flush()
 
     def started(self, index: int) -> None:
@@ -134,6 +155,16 @@ class Recorder:
         """Something went wrong outside of any test."""
         self._put(msg.Note(self._failure(failure)))
         self.flush()
+
+    def shared(self, setups_s: Sequence[tuple[str, float]], *, hidden: bool = False) -> None:
+        """Tell what was set up once for many tests, and how long that took."""
+        limit = self.limits.property_chars
+        told = tuple((cut(name, limit), round(seconds, 6)) for name, seconds in setups_s)
+        self._put(msg.Shared(told, hidden))
+
+    def used(self, elapsed_s: float, cpu_s: float, peak_rss_bytes: int) -> None:
+        """Tell what the process has used so far."""
+        self._put(msg.Used(round(elapsed_s, 6), round(cpu_s, 6), peak_rss_bytes))
 
     def end(self, exit_code: int, *, stopped_early: bool = False) -> None:
         """Close the stream: nothing may follow."""

@@ -11,6 +11,7 @@ import os
 import select
 import socket
 import sys
+import time
 from pathlib import Path
 
 from iopio_async.model.action import Action
@@ -23,12 +24,15 @@ from iopio_async.wire.control import (
     Fork,
     Forked,
     Ready,
+    Stale,
     Unprepared,
     decode_control,
     encode_control,
 )
 from iopio_async.worker import pristine, surroundings, warmth
+from iopio_async.worker.freshness import Freshness
 from iopio_async.worker.recorder import Recorder
+from iopio_async.worker.tracing import tracer
 
 # Bound before anything that is loaded can patch them.
 _exit = os._exit
@@ -46,20 +50,27 @@ class Server:
         self._streams = pristine.StandardStreams.current()
         self._before = warmth.descriptors()
         self._doubts: list[str] = []
+        #: Since when what is loaded is loaded: what was changed later may not be what is loaded.
+        self._since_ns = time.time_ns()
+        self._freshness: Freshness
         self.is_child = False
         #: In a child: what it tells the orchestrator with.
         self.recorder: Recorder | None = None
 
-    def born(self) -> tuple[Action, Recorder]:
-        """Say that all is ready, and serve. Returns in a child only."""
+    def born(self, early: str = "") -> tuple[Action, Recorder]:
+        """Say that all is ready, and serve. Returns in a child only.
+
+        ``early`` is why this point comes before the one that was asked for.
+        """
         self._before |= {self._control.fileno(): warmth.target(self._control.fileno())}
         doubts = [*self._doubts, *warmth.doubts(self._template, self._before)]
         sys.stdout.flush()
         sys.stderr.flush()
+        self._freshness = Freshness(self._template.root, self._since_ns)
         # Without this, a child's first collection would touch, and so copy, every page.
         gc.collect()
         gc.freeze()
-        self._say(Ready(os.getpid(), tuple(doubts)))
+        self._say(Ready(os.getpid(), tuple(doubts), early))
         return self._serve()
 
     def unprepared(self, exit_code: int) -> None:
@@ -86,6 +97,12 @@ class Server:
                     _exit(0)
                 request = decode_control(data)
                 assert isinstance(request, Fork | Branch)
+                if changed := self._freshness.changed():
+                    for own in received:
+                        os.close(own)
+                    self._say(Stale(request.number, changed))
+                    continue
+                tracer.part()
                 pid = _fork()
                 if pid == 0:
                     for other in children:
@@ -93,6 +110,7 @@ class Server:
                     if isinstance(request, Branch):
                         return self._branch(request, received[0])
                     return self._begin(request, received)
+                tracer.go_on()
                 for own in received:
                     os.close(own)
                 pidfd = os.pidfd_open(pid)
@@ -110,8 +128,10 @@ class Server:
         self._control.close()
         self._control = socket.socket(fileno=surroundings.make_private(control))
         os.setsid()
+        self._since_ns = time.time_ns()
         self._say(Forked(0, os.getpid()))
         surroundings.hold_lifeline(self._lifeline)
+        tracer.branch()
         self._doubts = warmth.import_ahead(request.steps)
         return self.born()
 
@@ -128,4 +148,5 @@ class Server:
         pristine.restore(request.environment)
         recorder = self.recorder = Recorder(surroundings.make_private(result), action.limits)
         surroundings.keep_stacks(action)
+        tracer.follow(action)
         return action, recorder

@@ -178,7 +178,7 @@ def test_what_follows_the_dashes_is_for_pytest(before: list[str], after: list[st
         words = before if after is None else [*before, "--", *after]
         assert main(words, cwd_on_path=True) == 5
     assert recorder.words == before
-    assert recorder.invocation == Invocation(tuple(after or ()), cwd_on_path=True)
+    assert recorder.invocation == Invocation(tuple(after or ()), True, tuple(words))
 
 
 def test_a_current_directory_that_is_gone(

@@ -11,10 +11,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from iopio_async import state
 from iopio_async.errors import InfrastructureError
-from iopio_async.history import sealed, state
+from iopio_async.history import sealed
 from iopio_async.history.durations import FORGOTTEN_AFTER_DAYS, History
 from iopio_async.history.samples import KEPT_SAMPLES
+from iopio_async.history.timings import Collected
 from iopio_async.model import events as ev
 from iopio_async.model.module import Framework
 from iopio_async.model.outcome import ModuleStatus, Outcome, Source
@@ -86,7 +88,7 @@ def files(root: str) -> list[Path]:
     """The files of the history, without the lock, which is empty."""
     return sorted(
         file
-        for file in Path(state.path(root), "durations").rglob("*")
+        for file in Path(state.path(state.folder_of(root)), "durations").rglob("*")
         if file.is_file() and file.name != "lock"
     )
 
@@ -178,9 +180,36 @@ def test_the_highest_peak_of_late_counts_and_older_ones_do_not(root: str) -> Non
 
 
 def test_scopes_are_remembered_with_the_tests(root: str) -> None:
-    history = remember(root, ran(tests={ONE: 1.0, TWO: 1.0}), scopes={A: {TWO: 7}})
+    told = Collected(scopes={TWO: 7})
+    history = remember(root, ran(tests={ONE: 1.0, TWO: 1.0}), collected={A: told})
 
     assert history.scopes(A) == {TWO: 7}
+
+
+def test_tests_are_remembered_in_the_order_of_their_collection(root: str) -> None:
+    told = Collected(tests=(TWO, ONE, "gone"))
+
+    history = remember(root, ran(tests={ONE: 1.0, TWO: 2.0}), collected={A: told})
+
+    assert list(history.tests(A)) == [TWO, ONE]
+
+
+def test_what_every_process_sets_up_anew_is_remembered(root: str) -> None:
+    history = remember(root, ran(tests={ONE: 1.0}), collected={A: Collected(shared_s=0.75)})
+
+    assert history.timings(A).shared_s == 0.75
+    assert not history.timings(A).whole
+
+
+def test_a_module_that_must_stay_whole_stays_so(root: str) -> None:
+    remember(root, ran(tests={ONE: 1.0, TWO: 1.0}))
+    torn = ran(tests={ONE: 1.0, TWO: 1.0}, attempts=2, status=ModuleStatus.FLAKY)
+
+    history = remember(root, torn, collected={A: Collected(whole=True)})
+    assert history.timings(A).whole
+    assert list(history.tests(A)) == [ONE, TWO]
+
+    assert remember(root, ran(tests={ONE: 9.0})).timings(A).whole
 
 
 def test_names_that_are_no_unicode_are_remembered(root: str) -> None:
@@ -240,7 +269,8 @@ def test_only_how_it_ended_is_known_of_a_module_that_never_ran_clean(root: str) 
 
 @pytest.mark.parametrize("how", [{"filtered": True}, {"asked": {A: (TWO,)}}])
 def test_a_part_of_a_module_tells_of_its_tests_alone(root: str, how: dict[str, object]) -> None:
-    remember(root, ran(tests={ONE: 1.0, TWO: 1.0}), scopes={A: {ONE: 1, TWO: 1}})
+    told = Collected(scopes={ONE: 1, TWO: 1})
+    remember(root, ran(tests={ONE: 1.0, TWO: 1.0}), collected={A: told})
 
     history = remember(root, ran(duration_s=0.5, tests={TWO: 8.0}), **how)
 
@@ -262,7 +292,7 @@ def test_tests_that_are_gone_are_forgotten(root: str) -> None:
 
 def test_tests_are_written_anew_only_where_it_matters(root: str) -> None:
     def version() -> int:
-        (file,) = Path(state.path(root), "durations", "tests").iterdir()
+        (file,) = Path(state.path(state.folder_of(root)), "durations", "tests").iterdir()
         return file.stat().st_ino
 
     remember(root, ran(tests={ONE: 1.0, TWO: 2.0}))
@@ -341,7 +371,7 @@ def test_a_run_does_not_wait_long_for_another_one(root: str) -> None:
     remember(root, ran())
     history = History(root, deadline_s=0.0)
     history.record(ran(duration_s=4.0))
-    with open(Path(state.path(root), "durations", "lock"), "rb") as lock:
+    with open(Path(state.path(state.folder_of(root)), "durations", "lock"), "rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(InfrastructureError, match="another run holds"):
             history.store()
@@ -452,7 +482,7 @@ def test_the_file_of_another_module_is_not_believed(root: str) -> None:
 )
 def test_a_whole_file_with_nonsense_in_it_is_not_believed(root: str, body: bytes) -> None:
     remember(root, ran())
-    index = Path(state.path(root), "durations", "index")
+    index = Path(state.path(state.folder_of(root)), "durations", "index")
     mark = index.read_bytes().split(b"\n")[0] + b"\n"
     sealed.write(str(index), mark, body)
 
@@ -461,7 +491,7 @@ def test_a_whole_file_with_nonsense_in_it_is_not_believed(root: str, body: bytes
 
 def test_a_row_with_nonsense_in_it_tells_nothing_and_heals(root: str) -> None:
     remember(root, ran())
-    index = Path(state.path(root), "durations", "index")
+    index = Path(state.path(state.folder_of(root)), "durations", "index")
     mark = index.read_bytes().split(b"\n")[0] + b"\n"
     body = sealed.read(str(index), mark)
     assert body is not None
@@ -486,7 +516,7 @@ def test_where_nothing_can_be_written_a_sentence_says_so(tmp_path: Path) -> None
 
 def test_where_the_index_can_not_be_replaced_a_sentence_says_so(root: str) -> None:
     remember(root, ran())
-    index = Path(state.path(root), "durations", "index")
+    index = Path(state.path(state.folder_of(root)), "durations", "index")
     index.unlink()
     index.mkdir()
     (index / "file").touch()

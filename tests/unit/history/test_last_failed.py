@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from iopio_async import state
 from iopio_async.errors import InfrastructureError
-from iopio_async.history import last_failed, state
+from iopio_async.history import last_failed
 from iopio_async.history.last_failed import Record, load, merge, store
 from iopio_async.model import events as ev
 from iopio_async.model.module import Framework
@@ -146,21 +147,21 @@ def test_nothing_is_written_where_nothing_has_changed(tmp_path: Path) -> None:
     ids=["empty", "cut", "a list", "text", "numbers", "bytes", "deep"],
 )
 def test_a_record_that_is_damaged_is_none(tmp_path: Path, content: bytes) -> None:
-    folder = Path(state.ensure(str(tmp_path)))
+    folder = Path(state.ensure(state.folder_of(str(tmp_path))))
     (folder / "last_failed.json").write_bytes(content)
 
     assert load(str(tmp_path)) == {}
 
 
 def test_a_record_that_is_no_file_is_none(tmp_path: Path) -> None:
-    folder = Path(state.ensure(str(tmp_path)))
+    folder = Path(state.ensure(state.folder_of(str(tmp_path))))
     os.mkfifo(folder / "last_failed.json")
 
     assert load(str(tmp_path)) == {}
 
 
 def test_what_can_not_be_written_is_an_infrastructure_error(tmp_path: Path) -> None:
-    folder = Path(state.ensure(str(tmp_path)))
+    folder = Path(state.ensure(state.folder_of(str(tmp_path))))
     (folder / last_failed._FILE / "full").mkdir(parents=True)
 
     with pytest.raises(InfrastructureError, match=r"last_failed.json can't be written: Is a dir"):

@@ -1,6 +1,7 @@
 """Config → plan: the modules of a run, and what each attempt of them executes."""
 
 import importlib.util
+import sys
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -8,14 +9,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from iopio_async import state
 from iopio_async.errors import UsageError
-from iopio_async.history import state
+from iopio_async.history.durations import History
+from iopio_async.model import events as ev
 from iopio_async.model.action import Action
 from iopio_async.model.config import Config, Override, Shard
 from iopio_async.model.module import REMAINDER_PATH, Claim, Framework, ModuleKind
+from iopio_async.model.outcome import ModuleStatus
+from iopio_async.model.stats import RunStats
 from iopio_async.orchestration import preparation
 from iopio_async.orchestration.preparation import Plan
 from iopio_async.planning.scheduler import Start
+from iopio_async.wire.contract import TRACE_FILE
 
 FILES = {
     "pytest.ini": "[pytest]\ntestpaths = tests\n",
@@ -117,6 +123,91 @@ def test_settings_are_those_of_the_module(make: Make) -> None:
     assert plan.settings_of(REMAINDER_PATH).timeout_s == 60.0
 
 
+# -- what earlier runs tell --------------------------------------------------------------------
+
+
+def ran(config: Config, **peaks_bytes: int) -> None:
+    """Have a history in which each module took a second, with this peak."""
+    stats = RunStats()
+    for name, peak_bytes in peaks_bytes.items():
+        path = f"tests/{name}.py"
+        for event in (
+            ev.ModulePlanned(module=path, framework=Framework.PYTEST),
+            ev.AttemptStarted(module=path, attempt=1, slot=0),
+            ev.AttemptFinished(
+                module=path,
+                attempt=1,
+                status=ModuleStatus.PASSED,
+                duration_s=1.0,
+                peak_rss_bytes=peak_bytes,
+            ),
+            ev.ModuleFinished(module=path, status=ModuleStatus.PASSED, duration_s=1.0),
+        ):
+            stats.apply(event)
+    history = History.load(config.root)
+    history.record(stats)
+    history.store()
+
+
+def test_what_is_expected_goes_with_the_plan(make: Make) -> None:
+    config = make()
+    ran(config, test_a=100 << 20, test_b=200 << 20, test_c=50 << 20)
+    outlook = prepare(config).outlook
+
+    assert outlook.durations_s == pytest.approx(dict.fromkeys(ALL, 1.0))
+    assert outlook.known_share == 1.0
+    assert outlook.peaks_bytes == dict(zip(ALL, (100 << 20, 200 << 20, 50 << 20), strict=True))
+
+
+@pytest.mark.parametrize(
+    "narrowed",
+    [{"keyword": "x"}, {"markers": "x"}, {"paths": ("tests/test_a.py::test_x",)}],
+    ids=str,
+)
+def test_how_long_a_part_takes_is_not_known(make: Make, narrowed: dict[str, object]) -> None:
+    config = make(**narrowed)
+    ran(config, test_a=1, test_b=1, test_c=1)
+
+    assert prepare(config).outlook.known_share == 0.0
+
+
+def test_a_module_takes_no_more_slots_than_the_run_has(make: Make) -> None:
+    override = Override(paths=("tests/test_b.py",), workers=50)
+    plan = preparation.prepare(make(overrides=(override,), workers=30))
+
+    assert paths(plan)[0] == "tests/test_b.py"
+    assert plan.outlook.slots == {"tests/test_b.py": 30}
+
+
+@pytest.mark.parametrize(
+    ("limit_bytes", "warnings"),
+    [
+        (None, ()),
+        (200 << 20, ()),
+        (
+            150 << 20,
+            ("tests/test_b.py usually takes more memory than the limit of 150 MiB: it runs alone",),
+        ),
+        (
+            1 << 20,
+            (
+                (
+                    "tests/test_a.py and 2 more usually take more memory than the limit of 1 MiB: "
+                    "each of them runs alone"
+                ),
+            ),
+        ),
+    ],
+)
+def test_who_exceeds_the_limit_is_told(
+    make: Make, limit_bytes: int | None, warnings: tuple[str, ...]
+) -> None:
+    config = make(memory_limit_bytes=limit_bytes)
+    ran(config, test_a=100 << 20, test_b=200 << 20, test_c=50 << 20)
+
+    assert prepare(config).warnings == warnings
+
+
 # -- frameworks --------------------------------------------------------------------------------
 
 
@@ -168,7 +259,11 @@ def test_an_action_says_all_that_its_worker_needs(make: Make) -> None:
         cwd_on_path=True,
         maxfail=3,
         color=True,
+        trace=TRACE_FILE,
+        trace_functions=sys.version_info >= (3, 12),
     )
+    untraced = action(prepare(make(no_cache=True)), 1)
+    assert not untraced.trace
 
 
 def test_pytest_is_called_as_the_user_would_call_it(make: Make) -> None:
@@ -239,7 +334,7 @@ def test_the_remainder_of_a_shard_leaves_the_files_of_all_shards_alone(make: Mak
 
 
 def remember(config: Config, record: str) -> None:
-    Path(state.ensure(config.root), "last_failed.json").write_text(record)
+    Path(state.ensure(state.folder_of(config.root)), "last_failed.json").write_text(record)
 
 
 def test_only_what_failed_is_run_again(make: Make) -> None:

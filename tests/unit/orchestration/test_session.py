@@ -19,6 +19,7 @@ from iopio_async.model.outcome import (
     ModuleStatus,
     Outcome,
 )
+from iopio_async.planning.estimate import Outlook
 from iopio_async.wire import messages as msg
 
 PASSED, FAILED, ERROR, NOT_RUN = Outcome.PASSED, Outcome.FAILED, Outcome.ERROR, Outcome.NOT_RUN
@@ -51,6 +52,16 @@ def last_word(played: Played, path: str = "a") -> ev.ModuleFinished:
     word = played.stats.modules[path].finished
     assert word is not None
     return word
+
+
+def most_together(played: Played, *paths: str) -> int:
+    """How many of the modules ran at the same time, at most."""
+    together = most = 0
+    for event in played.events(ev.AttemptStarted, ev.AttemptFinished):
+        if event.module in paths:
+            together += 1 if isinstance(event, ev.AttemptStarted) else -1
+            most = max(most, together)
+    return most
 
 
 # -- one module --------------------------------------------------------------------------------
@@ -168,6 +179,47 @@ def test_no_more_run_than_there_are_workers() -> None:
 
     assert played.executor.most_running == 3
     assert played.lasted_s == 3.0
+
+
+def test_a_module_may_take_the_place_of_several_workers() -> None:
+    scripts = {path: [GOOD] for path in ("a", "wide", "b")}
+    played = play(Scenario(scripts=scripts, workers=2, module_workers={"wide": 9}))
+
+    assert most_together(played, "wide", "a") == most_together(played, "wide", "b") == 1
+    assert most_together(played, "a", "b") == 2
+    slots = {start.module: start.slot for start in played.events(ev.AttemptStarted)}
+    assert slots == {"a": 0, "b": 1, "wide": 0}
+
+
+#: The limit, what is free, the usual peaks of three modules, how many of them run together.
+MEMORY = [
+    (None, None, (4, 4, 4), 3),
+    (None, 8, (4, 4, 4), 2),
+    (None, 100, (4, 4, 4), 3),
+    (8, 100, (4, 4, 4), 2),
+    (3, 100, (4, 4, 4), 1),
+    (3, None, (0, 0, 0), 3),
+    (None, 1, (0, 0, 0), 3),
+]
+
+
+@pytest.mark.parametrize(("limit", "free", "peaks", "together"), MEMORY)
+def test_no_more_run_than_there_is_memory_for(
+    limit: int | None, free: int | None, peaks: tuple[int, ...], together: int
+) -> None:
+    outlook = Outlook(peaks_bytes=dict(zip("abc", peaks, strict=True)))
+    played = play(
+        Scenario(
+            scripts={path: [GOOD] for path in "abc"},
+            workers=3,
+            outlook=outlook,
+            memory_limit_bytes=limit,
+            free_bytes=free,
+        )
+    )
+
+    assert most_together(played, *"abc") == together
+    assert set(statuses(played).values()) == {ModuleStatus.PASSED}
 
 
 def test_modules_with_the_same_claim_do_not_overlap() -> None:

@@ -3,6 +3,8 @@
 from itertools import permutations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from iopio_async.analysis.outline import Outline
 from iopio_async.model.module import TestModule
@@ -10,11 +12,14 @@ from iopio_async.model.outcome import BAD_STATUSES, ModuleStatus
 from iopio_async.planning.estimate import (
     BYTES_A_TEST,
     OVERRUN_SHARE,
+    PEAK_STEPS,
     SECONDS_A_BYTE,
     ModuleSummary,
     expected_durations_s,
     ordered,
+    outlook,
     remaining_s,
+    rounded_up,
     weight_bytes,
 )
 
@@ -143,4 +148,53 @@ def test_the_time_left(
     workers: int,
     left_s: float,
 ) -> None:
-    assert remaining_s(waiting_s, running_s, workers) == pytest.approx(left_s)
+    longest_s = max(waiting_s, default=0.0)
+
+    assert remaining_s(sum(waiting_s), longest_s, running_s, workers) == pytest.approx(left_s)
+
+
+# -- what is expected of a run -----------------------------------------------------------------
+
+
+def test_who_takes_several_slots_counts_as_so_much_longer() -> None:
+    modules = [module("a"), module("b"), module("c")]
+    summaries = {"a": took(9.0), "b": took(1.0), "c": took(5.0)}
+
+    assert paths(ordered(modules, summaries, slots={"b": 2})) == ["a", "c", "b"]
+    assert paths(ordered(modules, summaries, slots={"b": 6, "c": 2})) == ["c", "a", "b"]
+
+
+def test_the_outlook_says_how_much_of_it_is_known() -> None:
+    modules = [module("a"), module("b")]
+    known = {"a": took(3.0), "b": took(1.0)}
+
+    assert outlook(modules, known).known_share == 1.0
+    assert outlook(modules, {"a": took(3.0)}).known_share == pytest.approx(0.5)
+    assert outlook(modules, {}).known_share == 0.0
+    assert outlook([], {}).known_share == 0.0
+    assert outlook(modules, known, whole=False).known_share == 0.0
+    assert outlook(modules, known, slots={"a": 2}).slots == {"a": 2}
+
+
+def test_of_modules_that_run_in_part_the_duration_is_not_known() -> None:
+    part = TestModule(path="a", size_bytes=1000, selectors=("a::x",))
+
+    assert outlook([part, module("b")], {"a": took(3.0), "b": took(1.0)}).known_share == 0.25
+
+
+def test_peaks_are_those_that_are_known() -> None:
+    summaries = {"a": ModuleSummary(peak_rss_bytes=100 << 20), "b": took(1.0)}
+
+    assert outlook([module("a"), module("b")], summaries).peaks_bytes == {"a": 100 << 20}
+
+
+@given(st.integers(1, 1 << 45))
+def test_peaks_are_rounded_up_by_little(peak_bytes: int) -> None:
+    rounded = rounded_up(peak_bytes)
+
+    assert peak_bytes <= rounded <= peak_bytes * (1 + 1 / PEAK_STEPS)
+    assert rounded_up(rounded) == rounded
+
+
+def test_there_are_few_different_peaks() -> None:
+    assert len({rounded_up(each << 16) for each in range(1 << 10, 1 << 11)}) <= PEAK_STEPS + 1

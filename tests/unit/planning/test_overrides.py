@@ -196,3 +196,15 @@ def test_twenty_thousand_modules_and_thirty_overrides_take_no_time():
     retries = {settings_for(config, path).retries for path in paths}
     assert time.process_time() - started < 3.0
     assert retries == set(range(30))
+
+
+def test_the_last_override_that_says_so_counts_the_workers():
+    overrides = (
+        Override(paths=("tests/**",), workers=2),
+        Override(paths=("tests/wide/**",), workers=4),
+        Override(paths=("tests/wide/b.py",), retries=1),
+    )
+    config = Config(root="/r", invocation_dir="/r", overrides=overrides)
+
+    paths = ("tests/a.py", "tests/wide/a.py", "tests/wide/b.py", "a.py")
+    assert [settings_for(config, path).workers for path in paths] == [2, 4, 4, 1]

@@ -3,6 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import cycle, repeat
 
 import pytest
 from fakes.simulation import CheckedScheduler
@@ -11,6 +12,7 @@ from iopio_async.model.module import Claim, Mode, TestModule
 from iopio_async.model.outcome import CancelReason, ModuleStatus
 from iopio_async.planning import scheduler as scheduling
 from iopio_async.planning.locks import LockTable
+from iopio_async.planning.room import ONE_SLOT, Need
 from iopio_async.planning.scheduler import OVERTAKES, Finish, Scheduler, Start
 
 PASSED, FAILED, CRASHED = ModuleStatus.PASSED, ModuleStatus.FAILED, ModuleStatus.CRASHED
@@ -27,9 +29,20 @@ def make() -> Iterator[Make]:
     made: list[CheckedScheduler] = []
 
     def checked(
-        capacity: int, *modules: TestModule, overtakes: int = OVERTAKES
+        capacity: int,
+        *modules: TestModule,
+        overtakes: int = OVERTAKES,
+        memory_limit_bytes: int | None = None,
+        memory_bytes: int | None = None,
     ) -> CheckedScheduler:
-        made.append(CheckedScheduler(capacity, overtakes))
+        made.append(
+            CheckedScheduler(
+                capacity,
+                overtakes,
+                memory_limit_bytes=memory_limit_bytes,
+                memory_bytes=memory_bytes,
+            )
+        )
         for module in modules:
             made[-1].add(module)
         return made[-1]
@@ -245,6 +258,158 @@ def test_a_retry_begins_to_age_anew(make: Make) -> None:
     assert starts(scheduler.decide()) == ["free", "reader"]
 
 
+# -- slots and memory --------------------------------------------------------------------------
+
+
+def test_a_module_takes_the_lowest_slots_that_are_free(make: Make) -> None:
+    scheduler = make(4, module("a"))
+    scheduler.add(module("wide"), need=Need(slots=2))
+    scheduler.add(module("b"))
+
+    assert scheduler.decide() == [
+        Start("a", 1, 0, ()),
+        Start("wide", 1, 1, (), (2,)),
+        Start("b", 1, 3, ()),
+    ]
+    scheduler.ended("wide", PASSED)
+    scheduler.add(module("c"))
+    assert scheduler.decide()[1:] == [Start("c", 1, 1, ())]
+
+
+def test_a_module_takes_no_more_slots_than_there_are(make: Make) -> None:
+    scheduler = make(2)
+    scheduler.add(module("wide"), need=Need(slots=9))
+
+    assert scheduler.decide() == [Start("wide", 1, 0, (), (1,))]
+
+
+def test_who_lacks_slots_lets_others_pass(make: Make) -> None:
+    scheduler = make(2, module("a"))
+    scheduler.add(module("wide"), need=Need(slots=2))
+    scheduler.add(module("b"))
+
+    assert starts(scheduler.decide()) == ["a", "b"]
+    scheduler.ended("a", PASSED)
+    assert starts(scheduler.decide()) == []
+    scheduler.ended("b", PASSED)
+    assert starts(scheduler.decide()) == ["wide"]
+
+
+def passers(scheduler: CheckedScheduler, blocked: TestModule, need: Need) -> list[str]:
+    """Let small modules come and go, always overlapping, until ``blocked`` starts."""
+    scheduler.add(module("s0"))
+    scheduler.decide()
+    scheduler.add(blocked, need=need)
+    scheduler.decide()
+    passed, running = [], "s0"
+    for number in range(1, 200):
+        scheduler.add(module(f"s{number}"))
+        started = starts(scheduler.decide())
+        if started:
+            passed += started
+            scheduler.ended(running, PASSED)
+            running = started[-1]
+        else:
+            scheduler.ended(running, PASSED)
+            assert starts(scheduler.decide())[0] == blocked.path
+            return passed
+        scheduler.decide()
+    pytest.fail(f"{blocked.path} starves")
+
+
+@pytest.mark.parametrize("overtakes", [1, 2, 7, OVERTAKES])
+def test_slots_are_kept_for_who_has_lacked_them_for_long(make: Make, overtakes: int) -> None:
+    scheduler = make(2, overtakes=overtakes)
+
+    assert len(passers(scheduler, module("wide"), Need(slots=2))) == overtakes
+
+
+@pytest.mark.parametrize("overtakes", [1, 2, 7, OVERTAKES])
+def test_memory_is_kept_for_who_has_lacked_it_for_long(make: Make, overtakes: int) -> None:
+    scheduler = make(3, overtakes=overtakes, memory_limit_bytes=10)
+    scheduler.add(module("base"), need=Need(1, 1))
+    scheduler.decide()
+    scheduler.add(module("large"), need=Need(1, 10))
+    for number in range(overtakes):
+        scheduler.add(module(f"s{number}"), need=Need(1, 1))
+        assert starts(scheduler.decide()) == [f"s{number}"]
+        if number:
+            scheduler.ended(f"s{number - 1}", PASSED)
+    scheduler.add(module("late"), need=Need(1, 1))
+    assert starts(scheduler.decide()) == []
+    scheduler.ended("base", PASSED)
+    assert starts(scheduler.decide()) == []
+    scheduler.ended(f"s{overtakes - 1}", PASSED)
+
+    assert starts(scheduler.decide()) == ["large"]
+
+
+def test_who_lacks_memory_waits_for_it(make: Make) -> None:
+    scheduler = make(3, memory_limit_bytes=10)
+    for path, memory_bytes in (("a", 6), ("b", 5), ("c", 4)):
+        scheduler.add(module(path), need=Need(1, memory_bytes))
+
+    assert starts(scheduler.decide()) == ["a", "c"]
+    scheduler.ended("c", PASSED)
+    assert starts(scheduler.decide()) == []
+    scheduler.ended("a", PASSED)
+    assert starts(scheduler.decide()) == ["b"]
+
+
+def test_who_exceeds_the_limit_runs_alone(make: Make) -> None:
+    scheduler = make(3, memory_limit_bytes=10)
+    scheduler.add(module("huge"), need=Need(1, 11))
+    scheduler.add(module("a"), need=ONE_SLOT)
+
+    assert starts(scheduler.decide()) == ["huge"]
+    scheduler.ended("huge", PASSED)
+    assert starts(scheduler.decide()) == ["a"]
+
+
+def test_what_is_free_counts_beside_the_limit(make: Make) -> None:
+    scheduler = make(3, memory_limit_bytes=10, memory_bytes=6)
+    for path in "abc":
+        scheduler.add(module(path), need=Need(1, 3))
+
+    assert starts(scheduler.decide()) == ["a", "b"]
+    scheduler.measured(1.0)
+    assert starts(scheduler.decide()) == []
+
+
+def test_memory_that_somebody_else_gives_back_is_taken() -> None:
+    scheduler = Scheduler(2)
+    scheduler.measured(5)
+    scheduler.add(module("a"), need=Need(1, 4))
+    scheduler.add(module("b"), need=Need(1, 4))
+    assert starts(scheduler.decide()) == ["a"]
+
+    scheduler.measured(8)
+
+    assert starts(scheduler.decide()) == ["b"]
+
+
+def test_who_found_room_may_still_lack_a_claim(make: Make) -> None:
+    scheduler = make(3, module("a"), module("b"))
+    scheduler.add(module("wide", WRITE), need=Need(slots=2))
+    scheduler.add(module("c", WRITE))
+    assert starts(scheduler.decide()) == ["a", "b", "c"]
+    scheduler.ended("a", PASSED)
+    scheduler.ended("b", PASSED)
+    assert starts(scheduler.decide()) == []
+    scheduler.ended("c", PASSED)
+
+    assert starts(scheduler.decide()) == ["wide"]
+
+
+def test_who_lacks_room_is_finished_by_a_cancellation(make: Make) -> None:
+    scheduler = make(2, module("a"))
+    scheduler.add(module("wide"), need=Need(slots=2))
+    scheduler.decide()
+    scheduler.cancel()
+
+    assert finishes(scheduler.decide()) == [("wide", NOT_RUN)]
+
+
 # -- retries -----------------------------------------------------------------------------------
 
 
@@ -397,14 +562,17 @@ def groups(modules: int, groups: int) -> list[TestModule]:
 
 
 def looks_per_decision(
-    modules: list[TestModule], capacity: int, monkeypatch: pytest.MonkeyPatch
+    modules: list[TestModule],
+    capacity: int,
+    monkeypatch: pytest.MonkeyPatch,
+    needs: Iterable[Need] = repeat(ONE_SLOT),
 ) -> list[int]:
     """Run all of them; how many modules each decision looked at, the first one left out."""
     monkeypatch.setattr(scheduling, "LockTable", CountingTable)
     chance = random.Random(11)
-    scheduler = Scheduler(capacity)
-    for one in modules:
-        scheduler.add(one)
+    scheduler = Scheduler(capacity, memory_limit_bytes=100)
+    for one, need in zip(modules, needs, strict=False):
+        scheduler.add(one, need=need)
     running = starts(scheduler.decide())
     finals: Counter[str] = Counter()
     looks = []
@@ -436,4 +604,16 @@ def test_a_decision_costs_no_more_where_thousands_wait_for_one_resource(
     looks = looks_per_decision(groups(size, 1), 8, monkeypatch)
 
     # Each module is looked at once in vain, when a slot is free for it, and then when it starts.
+    assert sum(looks) / size < 2.5
+
+
+@pytest.mark.parametrize("size", [2_000, 20_000])
+def test_a_decision_costs_no_more_where_thousands_lack_room(
+    size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules = [module(f"test_{number}") for number in range(size)]
+    needs = cycle([Need(5, 7), Need(1, 60), Need(3, 90), Need(1, 1), Need(8, 0)])
+    looks = looks_per_decision(modules, 8, monkeypatch, needs)
+
+    # Each is looked at once in vain, and then when it starts.
     assert sum(looks) / size < 2.5

@@ -443,6 +443,53 @@ class TestPaths:
         assert project.refused(paths="tests").where == "paths"
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--collect-only",
+        "--co",
+        "--setup-plan",
+        "--setup-only",
+        "--fixtures",
+        "--fixtures-per-test",
+        "--markers",
+        "--version",
+        "-vh",
+    ],
+)
+@pytest.mark.parametrize("source", ["file", "environment", "flag"])
+def test_options_with_which_nothing_runs_are_refused(project, option, source):
+    project.write(f'[tool.iopio]\npytest-args = ["-s", "{option}"]\n' if source == "file" else "")
+    environ = {"IOPIO_PYTEST_ARGS": f"-s {option}"} if source == "environment" else {}
+    flags = {"arguments": ["-s", option]} if source == "flag" else {}
+
+    error = project.refused(environ, **flags)
+
+    spelling = "-h" if option == "-vh" else option
+    assert f"with {spelling} pytest runs no test" in error.message
+    assert f"call pytest {spelling}" in error.hint
+
+
+@pytest.mark.parametrize("words", [("-k", "--co"), ("--tb", "--markers"), ("--cov",), ("-x", "-v")])
+def test_what_only_looks_like_such_an_option_is_passed_on(project, words):
+    assert project.load(arguments=list(words)).arguments == words
+
+
+def test_memory_and_workers_of_modules(project):
+    project.write(
+        '[tool.iopio]\nmemory-limit = "2GiB"\n'
+        '[[tool.iopio.overrides]]\npaths = ["tests/wide/**"]\nworkers = 3\n'
+    )
+    config = project.load()
+    assert config.memory_limit_bytes == 2 << 30
+    assert [override.workers for override in config.overrides] == [3]
+
+    # How many workers the run has says nothing of a module's share of them.
+    stronger = project.load(memory_limit_bytes="none", workers="2")
+    assert stronger.memory_limit_bytes is None
+    assert [override.workers for override in stronger.overrides] == [3]
+
+
 @pytest.mark.parametrize("option", ["--rootdir=x", "-cx", "--config-file=x"])
 def test_a_file_can_not_say_where_it_is_found(project, option):
     project.write(f'[tool.iopio]\nretries = 1\npytest-args = ["-s", "{option}"]\n')

@@ -126,6 +126,20 @@ def test_what_is_no_size(value):
         Size(1024, 1024**3).parse(value)
 
 
+@pytest.mark.parametrize(
+    ("value", "size"),
+    [("none", None), (None, None), (0, None), ("2GiB", 2 << 30), ("1MiB", 1 << 20)],
+)
+def test_a_size_may_be_none_at_all(value, size):
+    assert Size(1 << 20, 1 << 50, optional=True).parse(value) == size
+
+
+@pytest.mark.parametrize("value", [1, "1KiB", "some", -1, True, "9999999 GiB"])
+def test_what_is_no_optional_size(value):
+    with pytest.raises(UnfitError, match='or like "2GiB", at least 1048576 bytes, or "none"'):
+        Size(1 << 20, 1 << 50, optional=True).parse(value)
+
+
 def test_numbers():
     assert Whole(0, 9).parse(5) == 5
     assert Whole(0, 9).read(" 5 ") == 5

@@ -9,7 +9,14 @@ import pytest
 
 from iopio_async.model import events as ev
 from iopio_async.model.module import Framework
-from iopio_async.model.outcome import CancelReason, ExitCode, Failure, ModuleStatus, Outcome
+from iopio_async.model.outcome import (
+    CancelReason,
+    Captured,
+    ExitCode,
+    Failure,
+    ModuleStatus,
+    Outcome,
+)
 from iopio_async.reporting.console import make_console_reporter
 from iopio_async.reporting.plain import PlainReporter
 
@@ -228,6 +235,48 @@ def test_a_failure_that_only_the_module_tells_is_shown(story: ModuleType) -> Non
     text = told(story, script.envelopes, -1)
     assert text.startswith("\n── ERROR tests/test_a.py 0.00 s ──")
     assert "\ntests/test_a.py:1: cannot start a process: too many open files\n" in text
+
+
+def refused(script: object, module: str, reason: str) -> None:
+    """The framework does not even begin with the module."""
+    captured = Captured(reason, "", len(reason), len(reason))
+    failure = Failure("the framework refused its arguments", phase="session")
+    script.add(
+        ev.AttemptStarted(module=module, attempt=1, slot=0),
+        ev.OutputCaptured(module=module, attempt=1, stream="stderr", captured=captured),
+        ev.AttemptFinished(
+            module=module, attempt=1, status=ModuleStatus.ERROR, duration_s=0.1, failure=failure
+        ),
+        ev.ModuleFinished(module=module, status=ModuleStatus.ERROR, failure=failure),
+    )
+
+
+def test_what_keeps_all_modules_from_running_is_told_once(story: ModuleType) -> None:
+    paths = [f"tests/test_{number}.py" for number in range(4)]
+    script = small_run(story, *paths)
+    for path in paths:
+        refused(script, path, "no such option: --bogus\n")
+    script.add(ev.RunFinished(exit_code=1, duration_s=0.61))
+
+    text = told(story, script.envelopes)
+    assert text.count("── ERROR ") == text.count("no such option: --bogus") == 1
+    assert "\n[2/4] ERROR tests/test_1.py (no tests, as tests/test_0.py, 0.10 s)\n" in text
+    assert text.count(", as tests/test_0.py") == 3
+    assert "\nno module could run, all for the same reason\n" in text
+
+
+def test_what_keeps_modules_from_running_for_different_reasons_is_told_each_time(
+    story: ModuleType,
+) -> None:
+    paths = [f"tests/test_{number}.py" for number in range(3)]
+    script = small_run(story, *paths)
+    for path, reason in zip(paths, ("this", "that", "this"), strict=True):
+        refused(script, path, f"because of {reason}\n")
+    script.add(ev.RunFinished(exit_code=1, duration_s=0.61))
+
+    text = told(story, script.envelopes)
+    assert text.count("── ERROR ") == 2
+    assert "for the same reason" not in text
 
 
 def test_the_command_names_no_test_that_cannot_be_pasted(story: ModuleType) -> None:

@@ -140,3 +140,37 @@ def test_a_lost_message_is_missed_at_the_end() -> None:
     del messages[2]
     with pytest.raises(ProtocolError, match="closing counts"):
         _read(*messages)
+
+
+def test_what_other_processes_run_is_not_waited_for() -> None:
+    certificate = _read(
+        *_ended(
+            HELLO,
+            msg.Plan(("a", "b"), scopes=(0, 3)),
+            msg.Plan(("c", "d")),
+            msg.Plan((), True, elsewhere=((1, 2), (3, 4)), collectors=1),
+            _passed(0),
+            _passed(2),
+        )
+    )
+
+    assert certificate.complete
+    assert certificate.ids == ["a", "b", "c", "d"]
+    assert certificate.own_ids == ["a", "c"]
+    assert certificate.unfinished() == []
+    assert certificate.scopes == {"b": 3}
+    assert certificate.collectors == 1
+
+
+@pytest.mark.parametrize(
+    "plan", [msg.Plan(("a",), True, elsewhere=((0, 2),)), msg.Plan((), True, elsewhere=((-1, 0),))]
+)
+def test_nothing_is_elsewhere_that_is_not_planned(plan: msg.Plan) -> None:
+    with pytest.raises(ProtocolError, match="beyond its plan"):
+        _read(HELLO, plan)
+
+
+@pytest.mark.parametrize("message", [msg.Started(1), _passed(1)])
+def test_what_is_run_elsewhere_is_not_run_here(message: msg.AnyMessage) -> None:
+    with pytest.raises(ProtocolError, match="test b is run elsewhere"):
+        _read(HELLO, msg.Plan(("a", "b"), True, elsewhere=((1, 2),)), message)

@@ -2,67 +2,50 @@
 
 pytest is called with the arguments that a plain run would get, so that root directory,
 configuration file and initial conftests are found by pytest itself, in its own way. Only then is
-the collection narrowed to the one module: arguments that can't lead to it are dropped, and every
-path off the way to it is ignored. What plain pytest would not have collected is thus not collected
-here either, whatever the static discovery believed.
+the collection narrowed to the one module (``pytest_narrowing``). What plain pytest would not have
+collected is thus not collected here either, whatever the static discovery believed.
 """
 
-import contextlib
 import gc
-import os
+import resource
 import sys
-from collections.abc import Callable, Generator, Iterator, Sequence
-from pathlib import Path
+import time
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 
 from iopio_async.model.action import Action
-from iopio_async.model.module import ModuleKind
 from iopio_async.model.outcome import Failure
+from iopio_async.worker.frameworks.pytest_coverage import (
+    Measurement,
+    is_asked_for,
+    load_ahead,
+)
+from iopio_async.worker.frameworks.pytest_marks import Marks
+from iopio_async.worker.frameworks.pytest_narrowing import Narrowing
 from iopio_async.worker.frameworks.pytest_reports import Phases, failure_of
-from iopio_async.worker.recorder import Recorder, told_id
-
-#: Options of pytest and of well-known plugins that would spread one module over processes, or have
-#: all modules write the same file; each with the value that turns it off.
-NEUTRAL_OPTIONS: dict[str, Any] = {
-    "numprocesses": None,
-    "dist": "no",
-    "tx": [],
-    "distload": False,
-    "looponfail": False,
-    "xmlpath": None,
-    "htmlpath": None,
-    "report_log": None,
-    "json_report_file": "none",
-    "csv_path": None,
-    "md_report_output": None,
-    "cov_fail_under": None,
-    "cov_report": {},
-    # What failed last time is the orchestrator's business, for all modules together.
-    "stepwise": False,
-    "stepwise_skip": False,
-    # One module's collection error must not keep its doctests from running.
-    "continue_on_collection_errors": True,
-}
-
-#: Plugins, by the names that they register under, that keep a copy of the options as ``options``.
-KEEP_OPTIONS = ("_cov",)
+from iopio_async.worker.frameworks.pytest_scopes import SharedFixtures
+from iopio_async.worker.recorder import Recorder
 
 #: Plugins whose ``pytest_collect_file`` only finds what the discovery knows about.
 KNOWN_COLLECTORS = frozenset({"python", "doctest", "unittest", "main"})
 
+# Bound before any test can patch it.
+_getrusage = resource.getrusage
+_clock = time.perf_counter
 
 #: Waits for the point up to which a session may be shared; returns what is to be run from there.
-Born = Callable[[], tuple[Action, Recorder]]
+#: Called with the reason where it is called at an earlier point than it was to be.
+Born = Callable[..., tuple[Action, Recorder]]
 
 
 def run(action: Action, recorder: Recorder) -> int:
     """Run the action's module by pytest; return pytest's exit code."""
     session = _Session(action)
     session.telling.begin(action, recorder)
-    return session.run(lambda: (action, recorder))
+    return session.run(lambda _early="": (action, recorder))
 
 
 def run_from(template: Action, level: str, born: Born) -> int:
@@ -80,8 +63,10 @@ class _Session:
 
     def __init__(self, template: Action) -> None:
         self._template = template
+        self.measurement = Measurement()
         self.narrowing = Narrowing(template)
-        self.telling = Telling()
+        self.shared = SharedFixtures()
+        self.telling = Telling(self.narrowing, self.shared)
 
     def run(self, born: Born, level: str = "session") -> int:
         self._born = born
@@ -89,17 +74,23 @@ class _Session:
         # The collector goes on resting, but the tests' side finds it enabled, and may disable it.
         gc.set_threshold(0)
         gc.enable()
-        plugins = [self, self.narrowing, self.telling]
+        plugins = [self, self.measurement, self.narrowing, self.shared, self.telling, Marks()]
         code = int(pytest.main(list(self._template.arguments), plugins=plugins))
         self.telling.end(code)
         return code
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_load_initial_conftests(self) -> Generator[None, Any, Any]:
+    def pytest_load_initial_conftests(
+        self, early_config: pytest.Config
+    ) -> Generator[None, Any, Any]:
         """Wait here for what is to be run, if conftests are not to be shared."""
-        if self._level == "plugins":
-            action, recorder = self._born()
+        early = "coverage is measured in each process apart" if is_asked_for(early_config) else ""
+        if early:
+            load_ahead()
+        if self._level == "plugins" or early:
+            action, recorder = self._born(early)
             self.telling.begin(action, recorder)
+            self.measurement.begin(early_config, action)
             self._born = lambda: (action, recorder)
         return (yield)
 
@@ -112,109 +103,16 @@ class _Session:
         return (yield)
 
 
-class Narrowing:
-    """Confines a session to one module, or for the remainder to all but the known ones."""
-
-    def __init__(self, template: Action) -> None:
-        self._action = template
-        self._target = ""
-        self._chain: frozenset[str] = frozenset()
-        self._known: frozenset[str] = frozenset()
-
-    def focus(self, config: pytest.Config, action: Action) -> None:
-        """Confine the session to what ``action`` names, with folders of its own."""
-        self._action = action
-        self._target = os.path.normpath(os.path.join(action.root, action.path))
-        self._chain = frozenset({self._target, *_parents(self._target)})
-        self._known = frozenset(
-            os.path.normpath(os.path.join(action.root, path)) for path in action.known_paths
-        )
-        private = Path(action.private_dir)
-        factory = getattr(config, "_tmp_path_factory", None)
-        if factory is not None:
-            factory._given_basetemp, factory._basetemp = private / "basetemp", None
-        cache = getattr(config, "cache", None)
-        if cache is not None:
-            cache._cachedir = private / "cache"
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_cmdline_main(self, config: pytest.Config) -> Generator[None, Any, Any]:
-        """Turn off what does not go together with one process a module."""
-        keepers = map(config.pluginmanager.get_plugin, KEEP_OPTIONS)
-        for options in (config.option, *(getattr(keeper, "options", None) for keeper in keepers)):
-            for option, value in NEUTRAL_OPTIONS.items():
-                if hasattr(options, option):
-                    setattr(options, option, value)
-        if self._action.maxfail:
-            config.option.maxfail = self._action.maxfail
-        return (yield)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_configure(self, config: pytest.Config) -> None:
-        """Keep pytest's own cache out of the project: runs at the same time would race in it."""
-        config._inicache["cache_dir"] = os.path.join(self._action.private_dir, "cache")
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Spare the plugins that note all ids in pytest's cache, which nobody will read."""
-        for name in ("lfplugin", "nfplugin"):
-            plugin = session.config.pluginmanager.getplugin(name)
-            # They also break down over ids that are not UTF-8.
-            if plugin is not None and not plugin.active:
-                session.config.pluginmanager.unregister(plugin)
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_collection(self, session: pytest.Session) -> Generator[None, Any, Any]:
-        """Collect only along the way to the module."""
-        config = session.config
-        if self._action.kind is ModuleKind.FILE:
-            config.args[:] = self._leading(config) or [self._target]
-            with _narrow_listings(self._chain):
-                return (yield)
-        return (yield)
-
-    def _leading(self, config: pytest.Config) -> list[str]:
-        """The arguments that lead to the module; all that can't be told by their path stay."""
-        if config.option.pyargs:
-            return list(config.args)
-        base = str(config.invocation_params.dir)
-        kept = []
-        for argument in config.args:
-            path = os.path.normpath(os.path.join(base, _path_part(argument)))
-            if path in self._chain:
-                kept.append(argument)
-        return kept
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_ignore_collect(self, collection_path: Any) -> bool | None:
-        """Ignore what is off the way."""
-        path = str(collection_path)
-        if self._action.kind is ModuleKind.FILE:
-            return None if path in self._chain else True
-        return True if path in self._known else None
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(
-        self, config: pytest.Config, items: list[pytest.Item]
-    ) -> None:
-        """Keep the selected tests, where only some are wanted."""
-        if not self._action.selectors:
-            return
-        selectors, limits = frozenset(self._action.selectors), self._action.limits
-        wanted = [item for item in items if told_id(item.nodeid, limits) in selectors]
-        if len(wanted) < len(items):
-            chosen = set(wanted)
-            config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
-            items[:] = wanted
-
-
 class Telling:
     """Tells the recorder what the session does."""
 
-    def __init__(self) -> None:
+    def __init__(self, narrowing: Narrowing, shared: SharedFixtures) -> None:
+        self._narrowing = narrowing
+        self._shared = shared
         self._action: Action
         self._recorder: Recorder
         self._begun = False
+        self._begun_s = 0.0
         #: Warnings of the time before there was anybody to tell.
         self._early: list[tuple[Any, str]] = []
         self._session: pytest.Session | None = None
@@ -226,6 +124,9 @@ class Telling:
         #: plugins put the same item into the session several times.
         self._indices: dict[int, list[int]] = {}
         self._by_id: dict[str, list[int]] = {}
+        #: The number of each planned test's module, where there are several modules.
+        self._owners: list[int] = []
+        self._owner = 0
         #: Indices of the tests that have had their turn.
         self._taken: set[int] = set()
         #: Tests that a plugin runs in a way of its own, by their ids.
@@ -238,6 +139,7 @@ class Telling:
         if self._begun:
             return
         self._begun = True
+        self._begun_s = _clock()
         self._action = action
         self._recorder = recorder
         recorder.hello({"pytest": pytest.__version__, "python": sys.version.split()[0]})
@@ -248,6 +150,9 @@ class Telling:
     def end(self, exit_code: int) -> None:
         """Pytest has ended."""
         if self._begun:
+            if self._shared.setups_s or self._shared.hidden:
+                setups_s = list(self._shared.setups_s.items())
+                self._recorder.shared(setups_s, hidden=self._shared.hidden)
             self._recorder.end(exit_code, stopped_early=self.stopped_early)
 
     @property
@@ -287,7 +192,14 @@ class Telling:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Announce the plan just before the first test; hold nothing back after the last."""
-        self._plan(session, session.items)
+        items = list(session.items)
+        elsewhere = self._narrowing.elsewhere(items)
+        if any(elsewhere):
+            session.items[:] = [
+                item for item, left in zip(items, elsewhere, strict=True) if not left
+            ]
+            session.testscollected = len(session.items)
+        self._plan(session, items, elsewhere)
         try:
             return (yield)
         finally:
@@ -303,7 +215,7 @@ class Telling:
         if index is None:
             return (yield)
         phases = self._current = Phases(item.nodeid, index, item.location[1])
-        self._recorder.started(index)
+        self._started(index)
         try:
             result = yield
         finally:
@@ -324,10 +236,22 @@ class Telling:
                 self._note_surplus(report)
                 return
             phases = self._open[node_id] = Phases(node_id, index, report.location[1])
-            self._recorder.started(index)
+            self._started(index)
         phases.add(report, color=self._action.color)
         if report.when == "teardown":
             self._open.pop(node_id).tell(self._recorder)
+
+    def _started(self, index: int) -> None:
+        if self._owners and self._owners[index] != self._owner:
+            self._owner = self._owners[index]
+            own, children = map(_getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+            times_s = (own.ru_utime, own.ru_stime, children.ru_utime, children.ru_stime)
+            self._recorder.used(
+                _clock() - self._begun_s,
+                sum(times_s),
+                max(own.ru_maxrss, children.ru_maxrss) * 1024,
+            )
+        self._recorder.started(index)
 
     def _next_index(self, indices: Sequence[int]) -> int | None:
         """The first of these that has not had its turn; it has it now."""
@@ -379,24 +303,39 @@ class Telling:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Plan late if collection was cut short; finish what plugins ran in their own way."""
         if self._collected:
-            self._plan(session, ())
+            self._plan(session, (), ())
         for phases in self._open.values():
             phases.tell(self._recorder)
         self._open.clear()
 
-    def _plan(self, session: pytest.Session, items: Sequence[pytest.Item]) -> None:
+    def _plan(
+        self, session: pytest.Session, items: Sequence[pytest.Item], elsewhere: Sequence[bool]
+    ) -> None:
         if self._planned:
             return
         self._planned = True
         ids = [phases.id for phases in self._collected]
-        for item in items:
-            self._indices.setdefault(id(item), []).append(len(ids))
-            self._by_id.setdefault(item.nodeid, []).append(len(ids))
+        left: list[int] = []
+        for item, is_left in zip(items, elsewhere, strict=True):
+            if is_left:
+                left.append(len(ids))
+            else:
+                self._indices.setdefault(id(item), []).append(len(ids))
+                self._by_id.setdefault(item.nodeid, []).append(len(ids))
             ids.append(str(item.nodeid))
+        numbers = self._shared.numbers(items)
+        if self._action.batch:
+            self._owners = [self._narrowing.owner(phases.id) for phases in self._collected]
+            self._owners += [self._narrowing.owner(item.nodeid, str(item.path)) for item in items]
+        collectors = len(self._collected)
         self._recorder.plan(
             ids,
             deselected=self._deselected,
             foreign_collectors=_foreign_collectors(session.config),
+            scopes=[*[0] * collectors, *numbers] if any(numbers) else (),
+            collectors=collectors,
+            elsewhere=_spans(left),
+            owners=self._owners,
         )
         for index, phases in enumerate(self._collected):
             phases.index = index
@@ -418,33 +357,15 @@ class _Nowhere:
         return False
 
 
-@contextlib.contextmanager
-def _narrow_listings(chain: frozenset[str]) -> Iterator[None]:
-    """Have pytest's directory listings show only what leads to the module.
-
-    Ignoring each sibling through its hook gives the same result, but costs a hook call a sibling
-    a module: quadratic in the size of a directory. Where a version of pytest keeps its listing
-    function elsewhere, the hook alone does it.
-    """
-    holders = [
-        (module, module.scandir)
-        for name in ("_pytest.main", "_pytest.python")
-        if (module := sys.modules.get(name)) is not None and hasattr(module, "scandir")
-    ]
-
-    def patched(original: Callable[..., list[os.DirEntry[str]]]) -> Callable[..., Any]:
-        def scandir(*args: Any, **kwargs: Any) -> list[os.DirEntry[str]]:
-            return [entry for entry in original(*args, **kwargs) if entry.path in chain]
-
-        return scandir
-
-    for module, original in holders:
-        module.scandir = patched(original)  # type: ignore[attr-defined]
-    try:
-        yield
-    finally:
-        for module, original in holders:
-            module.scandir = original  # type: ignore[attr-defined]
+def _spans(indices: Sequence[int]) -> list[tuple[int, int]]:
+    """Half-open spans that hold just these indices, which come in order."""
+    spans: list[tuple[int, int]] = []
+    for index in indices:
+        if spans and spans[-1][1] == index:
+            spans[-1] = (spans[-1][0], index + 1)
+        else:
+            spans.append((index, index + 1))
+    return spans
 
 
 def _foreign_collectors(config: pytest.Config) -> bool:
@@ -453,14 +374,3 @@ def _foreign_collectors(config: pytest.Config) -> bool:
         implementation.plugin_name not in KNOWN_COLLECTORS
         for implementation in config.hook.pytest_collect_file.get_hookimpls()
     )
-
-
-def _path_part(argument: str) -> str:
-    """The path in front of a node id's names; brackets may hold the separator."""
-    return argument.partition("[")[0].partition("::")[0]
-
-
-def _parents(path: str) -> Iterator[str]:
-    while (parent := os.path.dirname(path)) != path:
-        yield parent
-        path = parent

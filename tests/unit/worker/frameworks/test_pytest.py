@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from iopio_async.model.action import Limits
 from iopio_async.model.module import ModuleKind
 from iopio_async.wire import messages as msg
-from iopio_async.worker.frameworks.pytest import _parents, _path_part
+from iopio_async.worker.frameworks.pytest_narrowing import _parents, _path_part
 
 Run = Callable[..., Any]
 

@@ -1,0 +1,453 @@
+"""The table of what claims what: one row a call, a mark, a fixture or a base class.
+
+A row names a call in one of four ways: ``http.server.HTTPServer``, a dotted name; ``redis:Redis``,
+a last name anywhere in a package; ``cupy.*``, everything of a package; ``.bind``, a method of
+whatever object. Where its arguments say what is reached stands in ``at``: positions and keywords,
+of which the first that is given counts. Configuration and plugins add rows of the same form.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+
+import msgspec
+
+from iopio_async.analysis.facts import FACTS_VERSION
+from iopio_async.model.module import Mode
+
+#: Instead of an argument: the object whose method is called.
+RECEIVER = "self"
+
+Place = int | str
+
+
+class Rule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One row. ``kind`` is one of ``analysis.resources.KINDS``; kind ``name`` takes ``resource``.
+
+    ``default`` is what is reached where no argument says so; without it, nothing is. ``mode_at`` is
+    where a file's mode stands: reading shares. A row with ``requires`` counts only in files that
+    import one of these packages. ``host``, ``port`` and ``database`` are further arguments of a
+    driver. ``on`` are the only names of objects whose method counts.
+    """
+
+    call: str
+    kind: str = "name"
+    at: tuple[Place, ...] = ()
+    mode: Mode = Mode.EXCLUSIVE
+    why: str = ""
+    resource: str = ""
+    default: str | None = None
+    mode_at: tuple[Place, ...] = ()
+    requires: tuple[str, ...] = ()
+    host: tuple[Place, ...] = ()
+    port: tuple[Place, ...] = ()
+    database: tuple[Place, ...] = ()
+    on: tuple[str, ...] = ()
+
+
+_X, _S = Mode.EXCLUSIVE, Mode.SHARED
+_SERVER = "listens on a fixed port"
+
+
+def _ports(at: tuple[Place, ...], *calls: str, default: str | None = None) -> list[Rule]:
+    return [Rule(call, "port", at, why=_SERVER, default=default) for call in calls]
+
+
+def _paths(at: tuple[Place, ...], mode: Mode, why: str, *calls: str) -> list[Rule]:
+    return [Rule(call, "path", at, mode, why) for call in calls]
+
+
+def _opens(at: tuple[Place, ...], mode_at: tuple[Place, ...], *calls: str) -> list[Rule]:
+    return [Rule(call, "path", at, why="opens a file", mode_at=mode_at) for call in calls]
+
+
+def _state(resource: str, why: str, *calls: str) -> list[Rule]:
+    return [Rule(call, "state", why=why, resource=resource) for call in calls]
+
+
+def _driver(
+    scheme: str,
+    *calls: str,
+    at: tuple[Place, ...] = (),
+    host: tuple[Place, ...] = ("host",),
+    port: tuple[Place, ...] = ("port",),
+    database: tuple[Place, ...] = (),
+) -> list[Rule]:
+    why = f"connects to {scheme}"
+    return [
+        Rule(call, f"driver:{scheme}", at, _X, why, host=host, port=port, database=database)
+        for call in calls
+    ]
+
+
+_FIRST = (0, "server_address", "address", "addr")
+
+RULES: tuple[Rule, ...] = (
+    # Ports and sockets.
+    *[Rule(call, "address", (0,), why="binds a fixed address") for call in (".bind",)],
+    Rule("socket.create_server", "address", (0, "address"), why=_SERVER),
+    *_ports(
+        _FIRST,
+        "http.server:HTTPServer",
+        "http.server:ThreadingHTTPServer",
+        "socketserver:TCPServer",
+        "socketserver:UDPServer",
+        "socketserver:ThreadingTCPServer",
+        "socketserver:ThreadingUDPServer",
+        "socketserver:ForkingTCPServer",
+        "xmlrpc.server:SimpleXMLRPCServer",
+        "smtpd:SMTPServer",
+        "pyftpdlib:FTPServer",
+        "pyftpdlib:ThreadedFTPServer",
+        "gevent:WSGIServer",
+        "gevent:StreamServer",
+        "cheroot:Server",
+        "multiprocessing.connection.Listener",
+        "multiprocessing.managers.BaseManager",
+    ),
+    *_ports(
+        (1, "port"),
+        "wsgiref.simple_server.make_server",
+        "werkzeug:run_simple",
+        "werkzeug:make_server",
+        "trio:serve_tcp",
+        "websockets:serve",
+        "aiohttp:TCPSite",
+        "telnetlib3:create_server",
+        "asyncssh:listen",
+    ),
+    *_ports((2, "port"), "asyncio.start_server", "aiohttp:TCPSite", "websockets:serve"),
+    *_ports(("port",), "aiohttp:TestServer", "aiohttp.web.run_app", "hypercorn:serve"),
+    *_ports(("port",), "sanic:create_server", "bottle:run", "waitress:serve", "uvicorn.Config"),
+    *_ports(("port", 2), "uvicorn.run", default="8000"),
+    *_ports(("port",), "aiosmtpd:Controller", "mockserver:MockServer", "pytest_postgresql:*"),
+    *_ports(("local_port",), "anyio:create_tcp_listener", "anyio:create_udp_socket"),
+    *_ports((0, "port"), "prometheus_client:start_http_server", "trio:open_tcp_listeners"),
+    *_ports(("port",), ".postgresql_proc", ".redis_proc", ".mysql_proc", ".mongo_proc"),
+    *_ports((0,), ".add_insecure_port", ".add_secure_port"),
+    Rule(".create_server", "port", (2, "port"), why=_SERVER),
+    Rule(".create_datagram_endpoint", "address", ("local_addr",), why=_SERVER),
+    *[
+        Rule(".listen", "port", (0,), why=_SERVER, requires=("tornado",)),
+        Rule(".run", "port", ("port",), why=_SERVER, requires=("flask", "quart", "dash", "sanic")),
+        Rule(".run", "port", ("port",), why=_SERVER, requires=("bottle", "fastmcp", "gradio")),
+        Rule(".launch", "port", ("server_port",), why=_SERVER, requires=("gradio",)),
+        Rule(
+            ".run", "port", ("port",), why=_SERVER, default="5000", requires=("flask",), on=("app",)
+        ),
+    ],
+    *_paths(("path", 1), _X, "listens on a unix socket", "asyncio.start_unix_server"),
+    *_paths(("path", 1), _X, "listens on a unix socket", ".create_unix_server"),
+    *_paths((0,), _X, "listens on a unix socket", "socketserver:UnixStreamServer"),
+    # Files.
+    *_opens((0, "file"), (1, "mode"), "open", "io.open", "codecs.open", "aiofiles.open"),
+    *_opens((0, "filename"), (1, "mode"), "gzip.open", "bz2.open", "lzma.open", "gzip.GzipFile"),
+    *_opens((0, "name"), (1, "mode"), "tarfile.open", "tarfile.TarFile.open", "anyio.open_file"),
+    *_opens((0, "file"), (1, "mode"), "zipfile.ZipFile", "tarfile.TarFile", "h5py.File"),
+    *_opens((RECEIVER,), (0, "mode"), ".open"),
+    *_paths(
+        (RECEIVER,),
+        _X,
+        "writes a file",
+        *".write_text .write_bytes .touch .unlink .rmdir .mkdir .symlink_to .hardlink_to".split(),
+    ),
+    *_paths((RECEIVER,), _S, "reads a file", ".read_text", ".read_bytes", ".iterdir"),
+    *_paths(
+        (0, "path"),
+        _X,
+        "changes a file or folder",
+        *"os.mkdir os.makedirs os.rmdir os.removedirs os.remove os.unlink os.truncate".split(),
+        *"os.chmod os.chown os.utime os.mkfifo shutil.rmtree".split(),
+    ),
+    *_paths((0, "path"), _S, "reads a folder", "os.listdir", "os.scandir", "os.walk"),
+    *_paths(
+        (0, "src"), _X, "moves a file", "os.rename", "os.replace", "os.renames", "shutil.move"
+    ),
+    *_paths(
+        (1, "dst"),
+        _X,
+        "writes a file",
+        *"os.rename os.replace os.renames shutil.move shutil.copy shutil.copy2".split(),
+        *"shutil.copyfile shutil.copytree shutil.copymode os.symlink os.link".split(),
+    ),
+    *_paths(
+        (0, "src"),
+        _S,
+        "reads a file",
+        *"shutil.copy shutil.copy2 shutil.copyfile shutil.copytree".split(),
+    ),
+    *_paths(
+        (0, "filename"),
+        _X,
+        "writes a log file",
+        "logging.FileHandler",
+        "logging.handlers:RotatingFileHandler",
+        "logging.handlers:TimedRotatingFileHandler",
+        "logging.handlers:WatchedFileHandler",
+    ),
+    *_paths(("filename",), _X, "writes a log file", "logging.basicConfig"),
+    *_paths((0,), _X, "opens a database file", "shelve.open", "dbm.open", "tinydb:TinyDB", "lmdb:open"),
+    *_paths((0, "lock_file"), _X, "locks a file", "filelock:FileLock", "fasteners:InterProcessLock"),
+    *_paths(
+        (0, "path_or_buf", "path", "excel_writer"),
+        _X,
+        "writes a file",
+        *".to_csv .to_parquet .to_pickle .to_excel .to_feather .to_hdf .to_stata".split(),
+    ),
+    *_paths((0, "fname"), _X, "writes a figure", ".savefig", "matplotlib:savefig"),
+    *_paths(
+        (0, "file", "fname"),
+        _X,
+        "writes a file",
+        "numpy:save",
+        "numpy:savez",
+        "numpy:savetxt",
+        "numpy:savez_compressed",
+    ),
+    *_paths((1, "f", "filename"), _X, "writes a file", "torch:save", "joblib:dump"),
+    *_paths(
+        (0, "filepath_or_buffer", "file", "path", "f", "filename"),
+        _S,
+        "reads a file",
+        *"pandas:read_csv pandas:read_parquet pandas:read_excel pandas:read_pickle".split(),
+        *"pandas:read_json numpy:load numpy:loadtxt torch:load joblib:load".split(),
+    ),
+    # Databases and brokers.
+    *[
+        Rule(call, "sqlite", at, why="opens an SQLite database")
+        for call, at in {
+            "sqlite3.connect": (0, "database"),
+            "sqlite3.dbapi2.connect": (0, "database"),
+            "aiosqlite:connect": (0, "database"),
+            "duckdb:connect": (0, "database"),
+            "peewee:SqliteDatabase": (0,),
+            "playhouse:SqliteExtDatabase": (0,),
+            "apsw:Connection": (0,),
+            "sqlite_utils:Database": (0,),
+        }.items()
+    ],
+    *[
+        Rule(call, "url", at, why="connects to a database")
+        for call, at in {
+            "sqlalchemy:create_engine": (0, "url"),
+            "sqlalchemy:create_async_engine": (0, "url"),
+            "sqlmodel:create_engine": (0, "url"),
+            "databases:Database": (0, "url"),
+            "playhouse:connect": (0,),
+            "dataset:connect": (0,),
+            "tortoise:init": ("db_url",),
+            "dj_database_url:parse": (0,),
+            "edgedb:create_client": (0,),
+        }.items()
+    ],
+    *_driver(
+        "postgresql",
+        *"psycopg2:connect psycopg:connect asyncpg:connect asyncpg:create_pool".split(),
+        *"psycopg_pool:ConnectionPool psycopg_pool:AsyncConnectionPool aiopg:connect".split(),
+        *"aiopg:create_pool psycopg2:ThreadedConnectionPool".split(),
+        at=(0, "dsn", "conninfo"),
+        database=("dbname", "database"),
+    ),
+    *_driver("postgresql", "pg8000:connect", database=("database",)),
+    *_driver("postgresql", "peewee:PostgresqlDatabase", database=(0,)),
+    *_driver("mysql", "peewee:MySQLDatabase", database=(0,)),
+    *_driver(
+        "mysql",
+        *"pymysql:connect MySQLdb:connect aiomysql:connect aiomysql:create_pool".split(),
+        "mysql.connector:connect",
+        host=("host", 0),
+        database=("database", "db"),
+    ),
+    *_driver(
+        "redis",
+        *"redis:Redis redis:StrictRedis aioredis:Redis coredis:Redis".split(),
+        host=("host", 0),
+        port=("port", 1),
+        database=("db", 2),
+    ),
+    *_driver("redis", *"redis:from_url aioredis:from_url aioredis:create_redis_pool".split(), at=(0, "url")),
+    *_driver(
+        "mongodb",
+        *"pymongo:MongoClient pymongo:AsyncMongoClient motor:AsyncIOMotorClient".split(),
+        at=(0, "host"),
+        host=(),
+    ),
+    *_driver("mongodb", "mongoengine:connect", at=("host",), host=(), database=(0, "db")),
+    *_driver(
+        "kafka",
+        *"kafka:KafkaProducer kafka:KafkaConsumer kafka:KafkaAdminClient".split(),
+        *"aiokafka:AIOKafkaProducer aiokafka:AIOKafkaConsumer".split(),
+        at=("bootstrap_servers",),
+        host=(),
+        port=(),
+    ),
+    *_driver(
+        "kafka",
+        *"confluent_kafka:Producer confluent_kafka:Consumer confluent_kafka:AdminClient".split(),
+        at=("0[bootstrap.servers]",),
+        host=(),
+        port=(),
+    ),
+    *_driver("amqp", "pika:ConnectionParameters", host=("host", 0), port=("port", 1)),
+    *_driver("amqp", "pika:URLParameters", "aio_pika:connect", "aio_pika:connect_robust", at=(0, "url")),
+    *_driver("amqp", "kombu:Connection", at=(0, "hostname"), host=()),
+    *_driver("elasticsearch", "elasticsearch:Elasticsearch", at=(0, "hosts"), host=()),
+    *_driver("memcached", "pymemcache:Client", at=(0, "server"), host=()),
+    *_driver("nats", "nats:connect", at=(0, "servers"), host=()),
+    *[
+        Rule("*", "url", (f"{key}",), why="the database of the application under test")
+        for key in ("SQLALCHEMY_DATABASE_URI", "SQLALCHEMY_DATABASE_URL")
+    ],
+    # Containers.
+    *[
+        Rule(call, mode=_S, resource="docker", why="uses docker")
+        for call in ("docker:from_env", "docker:DockerClient", "testcontainers.*", "aiodocker:Docker")
+    ],
+    Rule(".run", "container", ("name",), why="a container with a fixed name", requires=("docker",)),
+    Rule(".run", "port", ("ports{}",), why="a container's published port", requires=("docker",)),
+    *[
+        Rule(call, kind, at, why=why, requires=("testcontainers",))
+        for call, kind, at, why in (
+            (".with_bind_ports", "port", (1, "host"), "a container's published port"),
+            (".with_name", "container", (0,), "a container with a fixed name"),
+        )
+    ],
+    # Graphics processors.
+    *[
+        Rule(call, resource="gpu", why="uses a GPU")
+        for call in "cupy.* cudf.* cuml.* pycuda.* numba:cuda.* pynvml.*".split()
+    ],
+    Rule(".cuda", resource="gpu", why="uses a GPU", requires=("torch",)),
+    *[
+        Rule(f"torch.cuda.{name}", resource="gpu", why="uses a GPU")
+        for name in "synchronize set_device current_device empty_cache Stream Event stream "
+        "memory_allocated reset_peak_memory_stats get_device_properties mem_get_info".split()
+    ],
+    Rule("jax:devices", "gpu", ("0=gpu|cuda",), why="uses a GPU"),
+    # The system.
+    *[
+        Rule(call, resource="system:clock", why="sets the system's clock")
+        for call in ("time.clock_settime", "time.clock_settime_ns", "time.settimeofday")
+    ],
+    Rule("git:Repo", "path", ("0=.",), _S, "uses the project's repository", default=".git"),
+    # What each process has for itself.
+    *[
+        Rule(call, "environ", (0,), why="changes an environment variable")
+        for call in (
+            *("os.environ.setdefault", "os.environ.pop", "os.putenv", "os.unsetenv"),
+            *(".setenv", ".delenv"),
+        )
+    ],
+    Rule("os.environ.update", "environ", ("{}",), why="changes environment variables"),
+    Rule("os.environ.clear", "environ", (), why="changes the environment", default=""),
+    Rule("dotenv:load_dotenv", "environ", (), why="changes the environment", default=""),
+    *_state("cwd", "changes the working directory", "os.chdir", "os.fchdir", ".chdir"),
+    *_state("cwd", "changes the working directory", "contextlib.chdir", ".isolated_filesystem"),
+    *_state("sys.path", "changes sys.path", "sys.path.insert", "sys.path.append"),
+    *_state("sys.path", "changes sys.path", "sys.path.extend", "sys.path.remove", ".syspath_prepend"),
+    *_state("sys.modules", "changes sys.modules", "sys.modules.pop", "sys.modules.update"),
+    *_state("sys.modules", "changes sys.modules", "sys.modules.setdefault", "importlib.reload"),
+    *_state("locale", "changes the locale", "locale.setlocale", "time.tzset"),
+    *_state("signals", "changes signal handlers", "signal.signal", "signal.setitimer", "signal.alarm"),
+    *_state("random", "seeds the random generator", "random.seed", "numpy.random.seed", "torch:manual_seed"),
+    *_state("umask", "changes the umask", "os.umask"),
+    *_state("sockets", "changes the default of sockets", "socket.setdefaulttimeout"),
+    *_state("recursion", "changes the recursion limit", "sys.setrecursionlimit"),
+)
+
+#: Calls after which the working directory is somewhere else.
+MOVING = frozenset({"os.chdir", "os.fchdir", ".chdir", "contextlib.chdir", ".isolated_filesystem"})
+#: Fixtures of plugins that do the same, and those by which no real file is touched.
+MOVING_FIXTURES = frozenset({"pytester", "testdir", "isolated_filesystem", "cli_runner_isolated"})
+FAKE_FIXTURES = frozenset({"fs", "fs_module", "fs_class", "fs_session"})
+
+_DJANGO = "django-database"
+#: Fixtures of plugins that claim something; all others claim nothing.
+PLUGIN_FIXTURES: dict[str, str] = {
+    name: _DJANGO
+    for name in (
+        *("db", "transactional_db", "django_db_setup", "django_db_reset_sequences"),
+        *("django_db_serialized_rollback", "admin_client", "admin_user", "live_server"),
+        *("async_admin_client", "django_user"),
+    )
+}
+#: Marks that claim something.
+MARKS: dict[str, str] = {"django_db": _DJANGO}
+#: Base classes of tests that claim something.
+BASES: dict[str, str] = {
+    f"{package}.{name}": _DJANGO
+    for package in ("django.test", "django.test.testcases", "rest_framework.test")
+    for name in (
+        *("TestCase", "TransactionTestCase", "LiveServerTestCase", "APITestCase"),
+        *("APITransactionTestCase", "APILiveServerTestCase"),
+    )
+} | {
+    "django.contrib.staticfiles.testing.StaticLiveServerTestCase": _DJANGO,
+    "django.contrib.gis.test.TestCase": _DJANGO,
+}
+#: Settings that are assigned, by key, and hold a database's url.
+URL_KEYS = frozenset({"SQLALCHEMY_DATABASE_URI", "SQLALCHEMY_DATABASE_URL"})
+#: Fixtures that a user overrides to give a plugin's server its address: name → (kind, why).
+ADDRESS_FIXTURES: dict[str, str] = {"httpserver_listen_address": "httpserver"}
+#: Packages with which a literal device name is a GPU.
+DEVICE_PACKAGES = frozenset({"torch", "pytorch_lightning", "lightning", "transformers", "cupy"})
+DEVICE = re.compile(r"cuda(:\d+)?")
+
+
+#: Words by which a file tells something beside those of the rows.
+_TELLING = (
+    *("run", "call", "check_call", "check_output", "Popen", "getoutput", "system", "popen"),
+    *("create_subprocess_exec", "create_subprocess_shell", "run_process", "open_process"),
+    *("environ", "patch", "setattr", "delattr", "setitem", "delitem", "modules"),
+    *("iopio", "xdist_group", "pytest_plugins", "ENGINE", "DJANGO_SETTINGS_MODULE"),
+    *("cuda", "django", "rest_framework"),
+)
+
+
+class RuleTable:
+    """The rules by the last name of their call; immutable, and known by its ``digest``."""
+
+    def __init__(self, more: Iterable[Rule] = (), *, rules: Iterable[Rule] = RULES) -> None:
+        self.rules = (*rules, *more)
+        self.by_last: dict[str, list[Rule]] = {}
+        self.by_package: dict[str, list[Rule]] = {}
+        for rule in self.rules:
+            if rule.call.endswith(".*"):
+                self.by_package.setdefault(rule.call[:-2].replace(":", "."), []).append(rule)
+            elif rule.call != "*":
+                self.by_last.setdefault(re.split(r"[.:]", rule.call)[-1], []).append(rule)
+        encoded = msgspec.json.encode([FACTS_VERSION, *self.rules])
+        self.digest = sha256(encoded).hexdigest()[:16]
+        words = {*self.by_last, *(package.rpartition(".")[2] for package in self.by_package)}
+        words |= {*_TELLING, *MARKS, *PLUGIN_FIXTURES, *ADDRESS_FIXTURES, *URL_KEYS}
+        words -= {"*"}
+        self.telling = re.compile(
+            rb"\b(?:" + b"|".join(sorted(re.escape(word.encode()) for word in words)) + rb")\b"
+            # Something is assigned to an attribute of what is no object of this class.
+            rb"|^[ \t]+(?!self\b|cls\b)[A-Za-z_]\w*\.[\w.]+ *=[^=]",
+            re.MULTILINE,
+        )
+
+    def matching(self, call: str, packages: Mapping[str, object]) -> list[Rule]:
+        """The rows for a call: a dotted name, or a method's with a dot before it."""
+        found: list[Rule] = []
+        package, _, last = call.rpartition(".")
+        for rule in self.by_last.get(last, ()):
+            name = rule.call
+            if name == call:
+                matched = True
+            elif ":" in name:
+                root, _, _last = name.partition(":")
+                matched = package == root or package.startswith(f"{root}.")
+            else:
+                matched = False
+            if matched and (not rule.requires or any(each in packages for each in rule.requires)):
+                found.append(rule)
+        root = call.partition(".")[0]
+        for name, rules in self.by_package.items():
+            if root and (call.startswith(f"{name}.") or call == name):
+                found += rules
+        return found
+
+
+DEFAULT_TABLE = RuleTable()

@@ -1,0 +1,120 @@
+"""``iopio cache``: where results are kept, how many, whether they are sound; or to be rid of them."""
+
+import time
+from datetime import UTC, datetime
+
+import typer
+
+from iopio_async import state
+from iopio_async.cli import options
+from iopio_async.cli.invocation import Invocation
+from iopio_async.model.outcome import ExitCode
+
+cache_app = typer.Typer(
+    name="cache",
+    no_args_is_help=True,
+    help="Look at the stored results, check them, or throw them away.",
+)
+
+
+def _folder(context: typer.Context, rootdir: str | None, cache_dir: str | None) -> str:
+    invocation: Invocation = context.obj
+    config = invocation.resolve({"rootdir": rootdir, "cache_dir": cache_dir})
+    return config.cache_dir or state.folder_of(config.root)
+
+
+def path(
+    context: typer.Context,
+    rootdir: options.Rootdir = None,
+    cache_dir: options.CacheDir = None,
+) -> int:
+    """Print the folder that results are kept in."""
+    typer.echo(_folder(context, rootdir, cache_dir))
+    return ExitCode.OK
+
+
+def stats(
+    context: typer.Context,
+    rootdir: options.Rootdir = None,
+    cache_dir: options.CacheDir = None,
+) -> int:
+    """Count what is stored."""
+    from iopio_async.cache import maintenance
+    from iopio_async.reporting.wording import counted, size
+
+    folder = _folder(context, rootdir, cache_dir)
+    found = maintenance.stats(folder)
+    rows = [
+        ("folder", folder),
+        ("size", size(found.size_bytes)),
+        ("modules", f"{found.entries} ({found.refused} not cacheable)"),
+        ("results", f"{found.results} ({found.ended} too old)"),
+        ("blobs", str(found.blobs)),
+    ]
+    if found.results:
+        rows.append(("executed", f"{_date(found.oldest_s)} to {_date(found.newest_s)}"))
+    if found.aside:
+        rows.append(("damaged", f"{counted(found.aside, 'file')} put aside"))
+    for name, value in rows:
+        typer.echo(f"{name:<9} {value}")
+    return ExitCode.OK
+
+
+def _date(moment_s: float) -> str:
+    return datetime.fromtimestamp(moment_s, UTC).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def verify(
+    context: typer.Context,
+    rootdir: options.Rootdir = None,
+    cache_dir: options.CacheDir = None,
+) -> int:
+    """Read all that is stored; the exit code is 1 where something is damaged."""
+    from iopio_async.cache import maintenance
+    from iopio_async.reporting.wording import counted
+
+    found = maintenance.verify(_folder(context, rootdir, cache_dir))
+    for bad in found.bad:
+        typer.echo(f"damaged: {bad.file}: {bad.why}")
+    told = [counted(found.entries, "module"), counted(found.blobs, "blob")]
+    if found.foreign:
+        told.append(f"{found.foreign} of another version")
+    if found.incomplete:
+        told.append(f"{found.incomplete} without their events")
+    verdict = f"{len(found.bad)} damaged" if found.bad else "all in order"
+    typer.echo(f"{', '.join(told)}: {verdict}")
+    return ExitCode.NOT_ALL_PASSED if found.bad else ExitCode.OK
+
+
+def gc(
+    context: typer.Context,
+    rootdir: options.Rootdir = None,
+    cache_dir: options.CacheDir = None,
+) -> int:
+    """Remove what has ended, and beyond the size limit what was not used for longest."""
+    from iopio_async.cache import collection
+    from iopio_async.reporting.wording import counted, size
+
+    done = collection.collect(_folder(context, rootdir, cache_dir), now_s=time.time())
+    removed = f"{counted(done.entries, 'module')} and {counted(done.blobs, 'blob')} removed"
+    typer.echo(f"{removed}, {size(done.freed_bytes)} freed, {size(done.left_bytes)} left")
+    return ExitCode.OK
+
+
+def clear(
+    context: typer.Context,
+    module: options.ClearedModules = None,
+    rootdir: options.Rootdir = None,
+    cache_dir: options.CacheDir = None,
+) -> int:
+    """Forget stored results: all, or those of some modules."""
+    from iopio_async.cache import maintenance
+    from iopio_async.reporting.wording import counted
+
+    removed = maintenance.clear(_folder(context, rootdir, cache_dir), module or ())
+    typer.echo(f"{counted(removed, 'module')} forgotten")
+    return ExitCode.OK
+
+
+for command in (path, stats, verify, gc, clear):
+    cache_app.command(command.__name__)(command)

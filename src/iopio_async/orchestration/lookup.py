@@ -1,0 +1,457 @@
+"""The result cache as a run uses it: what is recalled before anything starts, and what is kept.
+
+Looking up is synchronous and comes first: each module's action has a key, the key an entry, and the
+entry's inputs are compared with the world as it is now. What holds is not executed; its events
+are told again. What was executed, and passed at once, is kept with its inputs as its tracer saw
+them, if none of them changed since the run began.
+"""
+
+import contextlib
+import os
+import random
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from iopio_async import state
+from iopio_async.cache.entries import digest_of
+from iopio_async.cache.index import Index
+from iopio_async.cache.lifetime import expires_at_s
+from iopio_async.cache.ports import CLEAN_STATUSES, Clean
+from iopio_async.cache.reader import DiskReader
+from iopio_async.cache.validate import Hit, Judge, Miss
+from iopio_async.cache.verdicts import verdicts
+from iopio_async.errors import InfrastructureError
+from iopio_async.model import events as ev
+from iopio_async.model.action import Action
+from iopio_async.model.config import Config
+from iopio_async.model.module import TestModule
+from iopio_async.model.outcome import Outcome, Source
+from iopio_async.model.stats import ModuleStats
+from iopio_async.model.trace import Input, Level, StoredResult
+from iopio_async.orchestration.keys import KeyMaker
+from iopio_async.orchestration.preparation import Plan
+from iopio_async.planning.scheduler import Start
+from iopio_async.project import interpreter
+from iopio_async.project.digests import ABSENT, Digests, Status, changed_ns
+from iopio_async.project.environment import Environment
+from iopio_async.project.observer import Observer
+
+if TYPE_CHECKING:
+    from iopio_async.cache.disk import DiskStore
+    from iopio_async.orchestration.tracing import Reading, TraceReader
+
+#: Where the key of keyed digests is kept, beside the receipts that are called by such digests.
+RECEIPTS, SECRET, SECRET_BYTES = "receipts", "secret", 32
+
+#: What an observer remembers between runs.
+DIGESTS, SCOPES = "digests", "scopes"
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[list[ev.AnyEvent]] = msgspec.json.Decoder(list[ev.AnyEvent])
+
+#: Variables of the environment with their values, as a key.
+_Variables = tuple[tuple[str, str], ...]
+
+
+class Touched(NamedTuple):
+    """Status of all paths that the recalled results depend on, by absolute path.
+
+    ``dated`` are those of them that matter even if they are directories: others only have a type.
+    """
+
+    followed: dict[str, Status]
+    unfollowed: dict[str, Status]
+    dated: set[str]
+
+
+class _Story(NamedTuple):
+    """What is told of a module that runs, and what its processes wrote down."""
+
+    events: list[ev.AnyEvent]
+    traces: list[bytes]
+
+
+class ResultCache:
+    """Results of earlier runs of this project; one for a run that began at ``began_ns``.
+
+    ``warnings`` is what was worth knowing before anything was executed. ``disproved`` are modules
+    whose stored result was audited, and is not what came of executing them.
+    """
+
+    def __init__(self, config: Config, plan: Plan, *, began_ns: int) -> None:
+        self._config = config
+        self._plan = plan
+        self._began_ns = began_ns
+        #: From when on nothing may change that tests read.
+        self._start_ns = began_ns
+        self.folder = config.cache_dir or state.folder_of(config.root)
+        self.warnings: list[str] = []
+        self.disproved: list[str] = []
+        self._warn: Callable[[str], None] = self.warnings.append
+        self._reader = DiskReader(self.folder, warn=self._tell)
+        self._secret = self._load_secret()
+        self._base = dict(os.environ) | config.env
+        self._base.setdefault("PYTHONHASHSEED", "0")
+        self._digests = Digests(self._reader.read(DIGESTS) or b"")
+        self.observer = Observer(
+            config.root,
+            self._environment(()),
+            digests=self._digests,
+            load_scopes=lambda: self._reader.read(SCOPES) or b"",
+        )
+        self._keys = KeyMaker(
+            interpreter.identity(self._digests), self.observer.environment.keyed(), config.cache
+        )
+        self._index = Index.load(self._reader)
+        self._observers: dict[_Variables, Observer] = {(): self.observer}
+        self._readers: dict[_Variables, TraceReader] = {}
+        self._store: DiskStore | None = None
+        self._stories: dict[str, _Story] = {}
+        self._recalled: dict[str, Sequence[ev.AnyEvent]] = {}
+        self._audited: dict[str, Sequence[ev.AnyEvent]] = {}
+        self._disturbed = False
+        #: What the cache knew of each module that was looked up.
+        self.verdicts: dict[str, Hit | Miss] = {}
+        self.holds_until_s = float("inf")
+
+    def _tell(self, message: str) -> None:
+        self._warn(message)
+
+    # -- what every module's result is looked up by ----------------------------------------------
+
+    def _load_secret(self) -> bytes:
+        try:
+            folder = state.ensure(self.folder, RECEIPTS)
+            file = os.path.join(folder, SECRET)
+            try:
+                secret = state.read(file)
+            except FileNotFoundError:
+                state.write_atomically(file, secrets.token_bytes(SECRET_BYTES))
+                secret = state.read(file)
+            if len(secret) == SECRET_BYTES:
+                return secret
+            os.unlink(file)
+        except InfrastructureError as error:
+            self._reader.faults.switch_off(error.message)
+        except OSError as error:
+            self._reader.faults.switch_off(f"{self.folder}: {error.strerror or error}")
+        return secrets.token_bytes(SECRET_BYTES)
+
+    def _environment(self, variables: _Variables) -> Environment:
+        values = {**self._base, **dict(variables)}
+        return Environment(self._secret, values, ignored=self._config.cache.ignore_env)
+
+    def _variables(self, path: str) -> _Variables:
+        return tuple(sorted(self._plan.settings_of(path).env.items()))
+
+    def _observer_for(self, variables: _Variables) -> Observer:
+        if variables not in self._observers:
+            self._observers[variables] = self.observer.under(self._environment(variables))
+        return self._observers[variables]
+
+    def _action(self, module: TestModule) -> Action:
+        return self._plan.make_action(module, Start(module.path, 1, 0, module.selectors))
+
+    def key(self, module: TestModule) -> str:
+        """The key of a module's action."""
+        return self._keys.key(self._action(module), self._variables(module.path))
+
+    # -- looking up ------------------------------------------------------------------------------
+
+    def look_up(self, modules: Sequence[TestModule]) -> None:
+        """Find out which modules need not run: see ``verdicts`` and :meth:`recalled`."""
+        alike: dict[_Variables, dict[str, str]] = {}
+        for module in modules:
+            alike.setdefault(self._variables(module.path), {})[module.path] = self.key(module)
+        now_s = time.time()
+        for variables, keys in alike.items():
+            observer = self._observer_for(variables)
+            found = verdicts(
+                self._reader,
+                self._index,
+                keys.values(),
+                Judge(observer.current, observer.scopes_of),
+                now_s=now_s,
+                ttl_s=self._config.cache_ttl_s,
+            )
+            self.verdicts.update({path: found[key] for path, key in keys.items()})
+            self._recall(keys)
+        self._reader.note_use(
+            [
+                key
+                for keys in alike.values()
+                for path, key in keys.items()
+                if path in self._recalled
+            ],
+            now_s,
+        )
+
+    def _recall(self, keys: Mapping[str, str]) -> None:
+        """Read the events of what holds."""
+        for path in keys:
+            verdict = self.verdicts[path]
+            if not isinstance(verdict, Hit):
+                continue
+            events = self._events(verdict)
+            if not events:
+                self.verdicts[path] = Miss(refusal="its stored events can't be read")
+            elif random.random() * 100 < self._config.audit_percent:
+                self._audited[path] = events
+            else:
+                self._recalled[path] = events
+                self.holds_until_s = min(self.holds_until_s, verdict.expires_at_s)
+
+    def _events(self, hit: Hit) -> Sequence[ev.AnyEvent]:
+        blob = self._reader.blob(hit.events)
+        try:
+            events = _decoder.decode(blob or b"[]")
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return ()
+        if not events or not isinstance(events[-1], ev.ModuleFinished):
+            return ()
+        events[-1] = msgspec.structs.replace(events[-1], source=Source.LOCAL_CACHE)
+        return events
+
+    def recalled(self, path: str) -> Sequence[ev.AnyEvent]:
+        """The events of a module whose result holds, from its start to its end; else none."""
+        return self._recalled.get(path, ())
+
+    # -- keeping ---------------------------------------------------------------------------------
+
+    def begin(self, warn: Callable[[str], None]) -> None:
+        """Modules are about to be executed; ``warn`` is told from now on what is worth knowing."""
+        # What lies in the project's folders now is what tests find, unless they add to it.
+        self.observer.survey()
+        self._start_ns = time.time_ns()
+        self._warn = warn
+
+    def heard(self, events: Sequence[ev.AnyEvent]) -> None:
+        """These were told in this run."""
+        for event in events:
+            path = getattr(event, "module", "")
+            if not path or path in self._recalled:
+                continue
+            if type(event) is ev.AttemptStarted and event.attempt == 1:
+                self._stories.setdefault(path, _Story([], []))
+            if path in self._stories:
+                self._stories[path].events.append(event)
+
+    def traced(self, path: str, trace: bytes) -> None:
+        """A process of this module is gone; ``trace`` is what its tracer wrote down."""
+        if path in self._stories:
+            self._stories[path].traces.append(trace)
+
+    async def keep(self, path: str, stats: ModuleStats) -> None:
+        """Keep the module's result if it has its final word, and is one to be kept."""
+        if stats.finished is None or path not in self._stories:
+            return
+        story = self._stories.pop(path)
+        try:
+            await self._keep_story(path, stats, story)
+        except Exception as error:
+            self.give_up(error)
+
+    def give_up(self, error: Exception) -> None:
+        """A fault of the cache's own must not cost a run: what is not recalled yet is executed."""
+        self._reader.faults.switch_off(f"internal error: {type(error).__name__}: {error}")
+
+    async def _keep_story(self, path: str, stats: ModuleStats, story: _Story) -> None:
+        module = next((each for each in self._modules() if each.path == path), None)
+        if module is None:
+            return
+        self._audit(path, story.events)
+        if stats.status in CLEAN_STATUSES and stats.attempts == 1:
+            await self._keep(module, stats, story)
+
+    def _modules(self) -> Sequence[TestModule]:
+        remainder = self._plan.remainder
+        return (*self._plan.modules, *([remainder] if remainder is not None else []))
+
+    async def _keep(self, module: TestModule, stats: ModuleStats, story: _Story) -> None:
+        store = self._writer()
+        key = self.key(module)
+        reading = self._read_traces(module, story.traces)
+        trace = reading.trace
+        if trace.level is Level.UNCACHEABLE:
+            await store.refuse(key, module.path, "; ".join(trace.reasons))
+            return
+        changed = self._changed_meanwhile(trace.inputs, module)
+        if changed:
+            await store.refuse(key, module.path, f"{changed} may have changed while tests ran")
+            return
+        events = _encoder.encode(story.events)
+        executed_at_s = self._began_ns / 1e9
+        result = StoredResult(
+            trace=trace,
+            events=digest_of(events),
+            executed_at_s=executed_at_s,
+            expires_at_s=expires_at_s(key, executed_at_s, self._config.cache_ttl_s),
+            duration_s=stats.duration_s,
+        )
+        clean = Clean.judged(stats, result)
+        if isinstance(clean, str):
+            await store.refuse(key, module.path, clean)
+        else:
+            await store.put(key, clean, [events])
+
+    def _writer(self) -> "DiskStore":
+        if self._store is None:
+            from iopio_async.cache.disk import DiskStore
+
+            self._store = DiskStore(self._reader, self._index)
+        return self._store
+
+    def _read_traces(self, module: TestModule, traces: Sequence[bytes]) -> "Reading":
+        from iopio_async.orchestration.tracing import TraceReader
+
+        variables = self._variables(module.path)
+        if variables not in self._readers:
+            self._readers[variables] = TraceReader(
+                self._observer_for(variables),
+                _read_beginning,
+                start_ns=self._start_ns,
+                rules=self._config.cache,
+            )
+        return self._readers[variables].read(
+            *traces, module=module.path, framework=module.framework
+        )
+
+    def _changed_meanwhile(self, inputs: Sequence[Input], module: TestModule) -> str:
+        """The first input that may not be what the tests read any more; ``""`` where all are."""
+        from iopio_async.project.changes import Recheck
+
+        observer = self._observer_for(self._variables(module.path))
+        changed = Recheck(observer, self._start_ns).changed(inputs)
+        if changed and not self._disturbed and not self._is_only_young(observer, changed[0]):
+            self._disturbed = True
+            self._warn(
+                f"{changed[0].subject or 'the project'} changed while tests ran: "
+                "results that depend on it are not kept"
+            )
+        return changed[0].subject or "the project" if changed else ""
+
+    def _is_only_young(self, observer: Observer, given: Input) -> bool:
+        """It changed so shortly before the start that nobody can tell, as new projects do."""
+        again = observer.again()
+        status = again.status(again.path(given.subject.partition("|")[0]))
+        if isinstance(status, str) or again.current(given) != given.value:
+            return False
+        return changed_ns(status, time.time_ns()) < self._start_ns
+
+    def _audit(self, path: str, events: Sequence[ev.AnyEvent]) -> None:
+        """Compare what was executed for an audit with what is stored."""
+        stored = self._audited.pop(path, None)
+        if stored is None:
+            return
+        before, now = _outcomes(stored), _outcomes(events)
+        if before == now:
+            return
+        test = next((test for test in {**before, **now} if before.get(test) != now.get(test)), path)
+        self.disproved.append(path)
+        self._warn(
+            f"audit: the stored result of {path} is wrong: {test} is "
+            f"{_said(now.get(test))} now, and {_said(before.get(test))} in the cache"
+        )
+
+    async def close(self) -> None:
+        """Write what later runs are quicker with."""
+        if self._store is not None:
+            await self._store.save_index()
+            await _collect_if_due(self.folder)
+        self.save()
+
+    def save(self) -> None:
+        """Write what was learnt of files, where anything was."""
+        if self._store is None:
+            self._index.save(time.time())
+        if not self._reader.faults.writes:
+            return
+        scopes = self.observer.save_scopes()
+        try:
+            folder = state.ensure(self.folder)
+            if self._digests.read_count:
+                state.write_atomically(os.path.join(folder, DIGESTS), self._digests.save())
+            if scopes is not None:
+                state.write_atomically(os.path.join(folder, SCOPES), scopes)
+        except InfrastructureError as error:
+            self._reader.faults.stop_writing(error.message)
+        except OSError as error:
+            self._reader.faults.stop_writing(f"{self.folder}: {error.strerror or error}")
+
+    # -- receipts --------------------------------------------------------------------------------
+
+    def receipts(self) -> str | None:
+        """The folder of receipts; ``None`` where it can't be used."""
+        if self._config.cache_dir or not self._reader.faults.writes:
+            return None
+        return state.path(self.folder, RECEIPTS)
+
+    def touched(self) -> Touched | None:
+        """What the recalled results depend on, as it was when they were looked up.
+
+        ``None`` where something could not be looked at.
+        """
+        followed, unfollowed = map(_stati, self.observer.touched())
+        if followed is None or unfollowed is None:
+            return None
+        return Touched(followed, unfollowed, self.observer.dated())
+
+
+async def _collect_if_due(folder: str) -> None:
+    """Remove what nobody needs, once a day."""
+    import anyio.to_thread
+
+    from iopio_async.cache import collection
+
+    with contextlib.suppress(InfrastructureError):
+        if collection.is_due(folder):
+            await anyio.to_thread.run_sync(collection.collect, folder)
+
+
+def _stati(seen: Mapping[str, Status | str]) -> dict[str, Status] | None:
+    stati: dict[str, Status] = {}
+    for path, status in seen.items():
+        if not isinstance(status, str):
+            stati[path] = status
+        elif status == ABSENT:
+            stati[path] = (0, 0, 0, 0, 0, 0)
+        else:
+            return None
+    return stati
+
+
+def _outcomes(events: Sequence[ev.AnyEvent]) -> dict[str, list[Outcome]]:
+    outcomes: dict[str, list[Outcome]] = {}
+    for event in events:
+        if type(event) is ev.TestFinished:
+            outcomes.setdefault(event.id, []).append(event.outcome)
+    return outcomes
+
+
+def _said(outcomes: Sequence[Outcome] | None) -> str:
+    return ", ".join(outcomes) if outcomes else "not there"
+
+
+def _read_beginning(path: bytes, length_bytes: int) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(length_bytes)
+
+
+def open_cache(config: Config, plan: Plan, *, began_ns: int) -> ResultCache | None:
+    """The cache of a run that began at ``began_ns``; ``None`` where it is not to be used."""
+    if config.no_cache:
+        return None
+    cache = ResultCache(config, plan, began_ns=began_ns)
+    if not config.refresh:
+        modules = list(plan.modules)
+        if plan.remainder is not None:
+            modules.append(plan.remainder)
+        try:
+            cache.look_up(modules)
+        except Exception as error:
+            cache.give_up(error)
+    return cache

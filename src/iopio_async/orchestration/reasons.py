@@ -1,0 +1,89 @@
+"""Why is a module executed, or not? In the words of somebody who edits files."""
+
+from iopio_async.cache.validate import GONE, MODULE_SCOPE, Change, Hit, Miss
+from iopio_async.model.trace import InputKind, Level
+from iopio_async.project.digests import ABSENT
+
+#: Letters of a digest that are shown.
+_SHOWN = 12
+
+_OTHERS = {
+    InputKind.LINK: "the link {subject} leads elsewhere",
+    InputKind.LISTING: "what is in {subject} changed",
+    InputKind.ENVIRONMENT: "the environment changed",
+    InputKind.PROJECT: "a file of the project changed",
+    InputKind.MTIME: "{subject} was modified",
+    InputKind.DISTRIBUTIONS: "the installed distributions changed in {subject}",
+}
+
+
+def told(verdict: Hit | Miss) -> str:
+    """The verdict in one line."""
+    if isinstance(verdict, Hit):
+        return "hit: nothing that it read has changed"
+    if verdict.change is not None:
+        return f"miss: {of_change(verdict.change)}"
+    if verdict.refusal:
+        return f"not cacheable: {verdict.refusal}"
+    if verdict.expired:
+        return "miss: its result is too old"
+    return "miss: it has not been run in this way before"
+
+
+def of_change(change: Change) -> str:
+    """What changed, in one line."""
+    kind, subject = change.kind, change.subject
+    if kind is InputKind.VARIABLE:
+        return f"environment variable {subject} {_became(change, 'is set now', 'is not set now')}"
+    if kind is InputKind.LOOKUP:
+        return _of_lookup(change)
+    if kind is InputKind.DISTRIBUTION:
+        name = subject.rpartition("|")[2]
+        words = ("is installed now", "is not installed any more")
+        return f"distribution {name} {_became(change, *words)}"
+    if kind in _OTHERS:
+        place, _, group = subject.partition("|")
+        return _OTHERS[kind].format(subject=place or ".") + (f" ({group})" if group else "")
+    if change.scope:
+        part = "its top level" if change.scope == MODULE_SCOPE else f"function {change.scope}"
+        return f"{subject}: {part} {'is gone' if change.new == GONE else 'changed'}"
+    if change.old == ABSENT:
+        return f"new file {subject}" if change.new != "directory" else f"new directory {subject}"
+    return f"{subject} {'is gone' if change.new == ABSENT else 'changed'}"
+
+
+def _became(change: Change, appeared: str, vanished: str) -> str:
+    if change.old == ABSENT:
+        return appeared
+    return vanished if change.new == ABSENT else "changed"
+
+
+def _of_lookup(change: Change) -> str:
+    folder, _, name = change.subject.rpartition("|")
+    before, now = (
+        set(filter(None, (value or "").split("/"))) for value in (change.old, change.new)
+    )
+    place = f"{folder}/" if folder not in {"", "."} else ""
+    for new in sorted(now - before):
+        return f"new file {place}{new}, which an import of {name} finds"
+    for gone in sorted(before - now):
+        return f"{place}{gone} is gone, which an import of {name} found"
+    return f"what an import of {name} finds in {folder or '.'} changed"
+
+
+def old_and_new(change: Change) -> str:
+    """The two values, as far as they can be shown."""
+    return f"was {_shown(change.old)}, is {_shown(change.new)}"
+
+
+def _shown(value: str | None) -> str:
+    if value is None:
+        return "unknown"
+    return value[:_SHOWN] if len(value) >= 2 * _SHOWN else value or "nothing"
+
+
+def level_told(level: Level) -> str:
+    """How well the inputs of a result are known."""
+    if level is Level.COARSE:
+        return "coarse: any change to a file of the project makes it run"
+    return "precise"

@@ -1,0 +1,147 @@
+"""Connections and name look-ups.
+
+What stays within the traced processes can be repeated: connecting, over the loopback interface or
+a socket in the private directory, to somebody of this very attempt. Everything else is impure.
+"""
+
+import os
+
+from iopio_async.wire.observations import IMPURE
+from iopio_async.worker.tracing.environment import variable
+from iopio_async.worker.tracing.record import record
+from iopio_async.worker.tracing.territory import absolute, territory
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_listdir, _readlink, _open, _read, _close = os.listdir, os.readlink, os.open, os.read, os.close
+
+#: Marks the processes of one attempt, in their environments.
+_COOKIE = b"IOPIO_ATTEMPT_ID"
+
+#: Where the kernel lists sockets: the state of those that listen, or take datagrams.
+_TABLES = (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07"))
+
+#: Ports of this attempt's own that were connected to.
+_own_ports: set[int] = set()
+
+
+def connected(arguments: "tuple[Any, ...]") -> None:
+    """``socket.connect``, ``sendto``, ``sendmsg``: the socket, and an address or ``None``."""
+    address = arguments[1]
+    if address is None:
+        return
+    if isinstance(address, tuple):
+        if len(address) >= 2 and isinstance(address[0], str) and isinstance(address[1], int):
+            if not (is_loopback(address[0]) and _is_own(address[1])):
+                _impure(f"connects to {address[0]}:{address[1]}")
+        elif not _is_netlink(address):
+            _impure(f"connects to {address}")
+    elif isinstance(address, (str, bytes)):
+        text = os.fsdecode(address)
+        # An abstract name begins with NUL: nobody else's by accident.
+        if text[:1] not in {"", "\0"} and not territory.drops_private(absolute(text)):
+            _impure(f"connects to {text}")
+
+
+def looked_up(arguments: "tuple[Any, ...]") -> None:
+    """``socket.getaddrinfo`` and its older relatives: a host's name first."""
+    host = arguments[0]
+    if isinstance(host, tuple):
+        host = host[0] if host else None
+    if isinstance(host, bytes):
+        host = host.decode("ascii", "replace")
+    if isinstance(host, str) and not (is_loopback(host) or is_numeric(host)):
+        _impure(f"looks up {host}")
+
+
+def is_loopback(host: str) -> bool:
+    """True for the names and numbers of this machine for itself."""
+    return (
+        host in {"", "localhost", "localhost.localdomain", "ip6-localhost", "::1", "0.0.0.0", "::"}
+        or (host.startswith("127.") and is_numeric(host))
+        or host.endswith(".localhost")
+    )
+
+
+def is_numeric(host: str) -> bool:
+    """True for what is an address and no name."""
+    return ":" in host or (bool(host) and not host.strip("0123456789."))
+
+
+def _is_netlink(address: "tuple[Any, ...]") -> bool:
+    return len(address) == 2 and all(isinstance(part, int) for part in address)
+
+
+def _impure(what: str) -> None:
+    test = variable(b"PYTEST_CURRENT_TEST").decode("utf-8", "replace").rpartition(" (")[0]
+    record.tell_reason(IMPURE, f"{what} in {test}" if test else what)
+
+
+def _is_own(port: int) -> bool:
+    """True if a process of this attempt listens on the port."""
+    if port in _own_ports:
+        return True
+    quiet, record.quiet = record.quiet, True
+    try:
+        inodes = {inode for table, state in _TABLES for inode in _listening(table, state, port)}
+        if inodes and (_holds("self", inodes) or any(_holds(pid, inodes) for pid in _relatives())):
+            _own_ports.add(port)
+            return True
+        return False
+    finally:
+        record.quiet = quiet
+
+
+def _listening(table: str, state: str, port: int) -> "list[str]":
+    found = []
+    wanted = f":{port:04X}"
+    for line in _content(f"/proc/self/net/{table}").decode("ascii", "replace").splitlines()[1:]:
+        fields = line.split()
+        if len(fields) > 9 and fields[1].endswith(wanted) and fields[3] == state:
+            found.append(f"socket:[{fields[9]}]")
+    return found
+
+
+def _relatives() -> "list[str]":
+    """The processes of this attempt."""
+    cookie = variable(_COOKIE)
+    if not cookie:
+        return []
+    mark = b"%s=%s\0" % (_COOKIE, cookie)
+    try:
+        names = _listdir("/proc")
+    except OSError:
+        return []
+    return [pid for pid in names if pid.isdigit() and mark in _content(f"/proc/{pid}/environ")]
+
+
+def _holds(pid: str, inodes: "set[str]") -> bool:
+    try:
+        descriptors = _listdir(f"/proc/{pid}/fd")
+    except OSError:
+        return False
+    for descriptor in descriptors:
+        try:
+            if _readlink(f"/proc/{pid}/fd/{descriptor}") in inodes:
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _content(path: str) -> bytes:
+    try:
+        descriptor = _open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    pieces = []
+    try:
+        while piece := _read(descriptor, 1 << 16):
+            pieces.append(piece)
+    except OSError:
+        pass
+    finally:
+        _close(descriptor)
+    return b"".join(pieces)

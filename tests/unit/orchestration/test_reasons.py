@@ -1,0 +1,52 @@
+"""What is said of verdicts."""
+
+import pytest
+
+from iopio_async.cache.validate import GONE, Change, Hit, Miss
+from iopio_async.model.trace import InputKind, Level
+from iopio_async.orchestration.reasons import level_told, of_change, old_and_new, told
+
+OLD, NEW = "a" * 64, "b" * 64
+
+SAID = {
+    "src/a.py: function parse changed": Change(InputKind.SOURCE, "src/a.py", OLD, NEW, "parse"),
+    "src/a.py: function C.m is gone": Change(InputKind.SOURCE, "src/a.py", OLD, GONE, "C.m"),
+    "src/a.py: its top level changed": Change(InputKind.SOURCE, "src/a.py", OLD, NEW, "<module>"),
+    "data.json changed": Change(InputKind.FILE, "data.json", OLD, NEW),
+    "data.json is gone": Change(InputKind.FILE, "data.json", OLD, "absent"),
+    "new file tests/conftest.py": Change(InputKind.TYPE, "tests/conftest.py", "absent", "file"),
+    "new directory out": Change(InputKind.TYPE, "out", "absent", "directory"),
+    "environment variable TZ changed": Change(InputKind.VARIABLE, "TZ", OLD, NEW),
+    "environment variable TZ is set now": Change(InputKind.VARIABLE, "TZ", "absent", NEW),
+    "environment variable TZ is not set now": Change(InputKind.VARIABLE, "TZ", OLD, "absent"),
+    "new file src/json.py, which an import of json finds": Change(
+        InputKind.LOOKUP, "src|json", "", "json.py"
+    ),
+    "old.py is gone, which an import of old found": Change(InputKind.LOOKUP, ".|old", "old.py", ""),
+    "distribution numpy is not installed any more": Change(
+        InputKind.DISTRIBUTION, "/site|numpy", OLD, "absent"
+    ),
+    "what is in tests/data changed": Change(InputKind.LISTING, "tests/data", OLD, NEW),
+    "the installed distributions changed in /site (pytest11)": Change(
+        InputKind.DISTRIBUTIONS, "/site|pytest11", OLD, NEW
+    ),
+}
+
+
+@pytest.mark.parametrize("words", SAID)
+def test_a_change_in_words(words: str) -> None:
+    assert of_change(SAID[words]) == words
+
+
+def test_a_verdict_in_words() -> None:
+    hit = Hit("e", "", 1.0, 2.0, 0.5)
+    change = SAID["data.json changed"]
+    assert told(hit) == "hit: nothing that it read has changed"
+    assert told(Miss(change=change, refusal="x")) == "miss: data.json changed"
+    assert told(Miss(refusal="connects to 10.0.0.1:5432")) == (
+        "not cacheable: connects to 10.0.0.1:5432"
+    )
+    assert told(Miss(expired=True)) == "miss: its result is too old"
+    assert told(Miss()) == "miss: it has not been run in this way before"
+    assert old_and_new(change) == f"was {OLD[:12]}, is {NEW[:12]}"
+    assert level_told(Level.COARSE) != level_told(Level.PRECISE)
