@@ -177,7 +177,8 @@ def _make_environment(folder: Path) -> tuple[Path, Path]:
     base = Path(os.path.realpath(sys.executable))
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     site = folder / "lib" / version / "site-packages"
-    site.mkdir(parents=True)
+    # The folder for byte code is made at the first import, which changes the time of what it is in.
+    (site / "__pycache__").mkdir(parents=True)
     (folder / "bin").mkdir()
     python = folder / "bin" / "python"
     python.symlink_to(base)

@@ -226,8 +226,9 @@ def test_lost_figures_are_told(project: Project) -> None:
             f"tests/test_kills_{number}.py",
             "import os, signal\n"
             "def test_kills():\n"
-            "    if b'--serve' in open('/proc/self/cmdline', 'rb').read().split(b'\\0'):\n"
-            "        os.kill(os.getppid(), signal.SIGKILL)\n",
+            "    parent = os.getppid()\n"
+            "    if b'--serve' in open(f'/proc/{parent}/cmdline', 'rb').read().split(b'\\0'):\n"
+            "        os.kill(parent, signal.SIGKILL)\n",
         )
     broken = project.iopio("forkserver", "--cov=product", "--cov-report=json:/dev/null/none")
     assert broken.returncode == 0

@@ -8,7 +8,7 @@ out, and so is what a test expects to fail (``with pytest.raises``).
 
 import ast
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from iopio_async.analysis.declarations import read_marks
 from iopio_async.analysis.facts import (
@@ -20,15 +20,13 @@ from iopio_async.analysis.facts import (
     Fixture,
     Marks,
     Part,
-    Touch,
     hole,
 )
 from iopio_async.analysis.fixtures import given_value, is_test_name, read_fixture, read_parameters
-from iopio_async.analysis.rules import DEFAULT_TABLE, MOVING, URL_KEYS, RuleTable
+from iopio_async.analysis.rules import DEFAULT_TABLE, RuleTable
 from iopio_async.analysis.statements import bound_names, flatten, imported_names
 from iopio_async.analysis.touches import Toucher
 from iopio_async.analysis.values import Names, Reader, Value, as_text, imported_by_call
-from iopio_async.model.module import Mode
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -58,9 +56,7 @@ class _File:
         self.top = flatten(tree.body, descend=False)
         self.imports, self.stars, self.modules = imported_names(self.top)
         self.defined = {
-            node.name
-            for node in self.top
-            if isinstance(node, _Function | ast.ClassDef)
+            node.name for node in self.top if isinstance(node, _Function | ast.ClassDef)
         }
         self.constants: dict[str, Value] = {}
         self.packages = {name.lstrip(".").partition(".")[0] for name in self.modules}
@@ -71,6 +67,8 @@ class _File:
         self.classes: dict[str, ClassFacts] = {}
         self.fixtures: list[Fixture] = []
         self.tests: dict[str, Marks] = {}
+        self._flat: dict[int, list[ast.AST]] = {}
+        self._of_classes: dict[int, dict[str, str | None]] = {}
         self.engines: list[str] = []
         self.settings = ""
 
@@ -82,7 +80,7 @@ class _File:
             match node:
                 case ast.Assign(targets=[ast.Name(id="pytestmark")], value=value):
                     marks = read_marks(_elements(value), self.reader)
-        self.parts[TOP] = self._part(self.top, self.names, TOP)
+        self.parts[TOP] = self._part(self.top, self.names)
         self._read_definitions(self.tree.body, owner="")
         own = {name for name in self.constants if self.constants[name] is not None}
         constants = {name: as_text(self.constants[name]) or "" for name in sorted(own)}
@@ -136,8 +134,20 @@ class _File:
             if isinstance(key, ast.Constant) and isinstance(key.value, str):
                 self.constants[f"{name}[{key.value}]"] = self.reader.value(value)
 
+    def _nodes(self, function: _Function) -> list[ast.AST]:
+        known = self._flat.get(id(function))
+        if known is None:
+            known = self._flat[id(function)] = flatten(function.body, descend=True)
+        return known
+
     def _attributes(self, node: ast.ClassDef) -> dict[str, str | None]:
         """Attributes of a class and its objects, as far as they have one value only."""
+        known = self._of_classes.get(id(node))
+        if known is None:
+            known = self._of_classes[id(node)] = self._read_attributes(node)
+        return known
+
+    def _read_attributes(self, node: ast.ClassDef) -> dict[str, str | None]:
         found: dict[str, str | None] = {}
 
         def put(name: str, text: str | None) -> None:
@@ -150,20 +160,22 @@ class _File:
                     | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
                 ):
                     names = Names(self.imports, self.constants, self.defined)
-                    names.locals = {key: text for key, text in found.items()}
+                    names.locals = dict(found)
                     names.inside = True
                     put(name, Reader(names).text(value))
         for function in node.body:
             if not isinstance(function, _Function):
                 continue
-            nodes: list[ast.AST] | None = None
-            for each in ast.walk(function):
+            reader: Reader | None = None
+            for each in self._nodes(function):
+                if type(each) is not ast.Assign:
+                    continue
                 match each:
                     case ast.Assign(
                         targets=[ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name)]
                     ):
-                        if nodes is None:
-                            nodes = flatten(function.body, descend=True)
+                        if reader is None:
+                            nodes = self._nodes(function)
                             reader = Reader(self._names_in(function, nodes, method=True))
                         text = reader.text(each.value)
                         # An argument is not known from the object.
@@ -205,18 +217,24 @@ class _File:
 
     def _read_function(self, node: _Function, owner: str) -> None:
         name = f"{owner}.{node.name}" if owner else node.name
-        nodes = flatten(node.body, descend=True)
+        nodes = self._nodes(node)
         method = bool(owner) and not any(
             isinstance(each, ast.Name) and each.id == "staticmethod" for each in node.decorator_list
         )
         names = self._names_in(node, nodes, method=method)
-        part = self._part(nodes, names, name, node, owner=owner)
+        part = self._part(nodes, names, node, owner=owner)
         fixture = read_fixture(node, name, owner, self.reader)
         if fixture is not None:
             self.fixtures.append(fixture)
             value = given_value(node, Reader(names))
             part = Part(
-                part.params, part.touches, part.calls, part.patches, part.requests, part.moves, value
+                part.params,
+                part.touches,
+                part.calls,
+                part.patches,
+                part.requests,
+                part.moves,
+                value,
             )
         elif is_test_name(node.name):
             self.tests[name] = read_marks(node.decorator_list, self.reader)
@@ -273,7 +291,6 @@ class _File:
         self,
         nodes: list[ast.AST],
         names: Names,
-        name: str,
         function: _Function | None = None,
         *,
         owner: str = "",
@@ -343,6 +360,3 @@ def _definitions(body: list[ast.stmt]) -> Iterator[_Function | ast.ClassDef]:
     for node in flatten(body, descend=False):
         if isinstance(node, _Function | ast.ClassDef):
             yield node
-
-
-__all__ = ["MOVING", "URL_KEYS", "Mapping", "Mode", "Touch", "read_facts", "tells"]

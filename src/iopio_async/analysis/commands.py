@@ -1,7 +1,7 @@
 """What a command line that a test starts reaches: a table of programs.
 
-Only words that are literal count; others are None. A program is known by the last part of its path,
-and ``python -m name`` is the program ``name``, but only where python is the one that runs the tests.
+Only words that are literal count; others are None. A program is known by the last part of its
+path, and ``python -m name`` is the program ``name``, but only where python is the one that runs the tests.
 """
 
 import re
@@ -47,13 +47,63 @@ SERVERS: dict[str, tuple[str, ...]] = {
 }
 #: Git's commands that leave the repository as it is.
 GIT_READS = frozenset(
-    "log status describe show diff rev-parse ls-files ls-tree cat-file blame rev-list shortlog "
-    "show-ref for-each-ref grep name-rev merge-base archive var".split()
+    [
+        "log",
+        "status",
+        "describe",
+        "show",
+        "diff",
+        "rev-parse",
+        "ls-files",
+        "ls-tree",
+        "cat-file",
+        "blame",
+        "rev-list",
+        "shortlog",
+        "show-ref",
+        "for-each-ref",
+        "grep",
+        "name-rev",
+        "merge-base",
+        "archive",
+        "var",
+    ]
 )
 GIT_WRITES = frozenset(
-    "add am apply branch checkout cherry-pick clean commit config fetch gc merge mv notes prune pull "
-    "push rebase remote reset restore revert rm stash submodule switch symbolic-ref tag "
-    "update-index update-ref worktree init".split()
+    [
+        "add",
+        "am",
+        "apply",
+        "branch",
+        "checkout",
+        "cherry-pick",
+        "clean",
+        "commit",
+        "config",
+        "fetch",
+        "gc",
+        "merge",
+        "mv",
+        "notes",
+        "prune",
+        "pull",
+        "push",
+        "rebase",
+        "remote",
+        "reset",
+        "restore",
+        "revert",
+        "rm",
+        "stash",
+        "submodule",
+        "switch",
+        "symbolic-ref",
+        "tag",
+        "update-index",
+        "update-ref",
+        "worktree",
+        "init",
+    ]
 )
 #: Programs that change what the whole machine shares, and what.
 SYSTEM: dict[str, str] = {

@@ -1,7 +1,7 @@
 """What marks on tests declare: locks, needs, groups, requested fixtures, parameters.
 
-``@pytest.mark.iopio(locks=["db"], shared=["catalog"], needs={"gpu": 1}, serial=True)``. Only what is
-literal, or a constant of the file, counts.
+``@pytest.mark.iopio(locks=["db"], shared=["catalog"], needs={"gpu": 1}, serial=True)``. Only what
+is literal, or a constant of the file, counts.
 """
 
 import ast
@@ -155,4 +155,8 @@ def _put(row: "ast.expr | Value", columns: list[list[str]], reader: Reader | Non
 
 
 def _strings(values: "Value | list[Value]") -> list[str]:
-    return [each for each in values if isinstance(each, str)] if isinstance(values, tuple | list) else []
+    return (
+        [each for each in values if isinstance(each, str)]
+        if isinstance(values, tuple | list)
+        else []
+    )

@@ -14,8 +14,8 @@ hole   filled with
 ``D``  the folder of the file
 =====  ==================================================================================
 
-Tuples are texts joined by ``ITEM``; parts of a path are joined by ``JOIN``, because a later part may
-turn out to be absolute. ``planning.reach`` fills the holes.
+Tuples are texts joined by ``ITEM``; parts of a path are joined by ``JOIN``, because a later part
+may turn out to be absolute. ``planning.reach`` fills the holes.
 """
 
 import re
@@ -23,7 +23,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from iopio_async.model.module import Mode, Reach
+from iopio_async.model.module import Mode
 
 #: Counted up whenever facts of one version can't be judged by another.
 FACTS_VERSION = 1
@@ -72,9 +72,9 @@ class Call(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
 class Part(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     """A function, or the top level of a file.
 
-    ``params`` come with their defaults; ``value`` is what it returns or yields. ``patches`` are
-    dotted names that it replaces, so that what they reach is not reached. One that ``moves`` changes
-    the working directory to somewhere unknown; in a ``fake`` one the file system is not the real one.
+    ``params`` come with their defaults; ``value`` is what it gives as a fixture. ``patches`` are
+    dotted names that it replaces, so that what they reach is not reached. One that ``moves``
+    changes the working directory to somewhere unknown.
     """
 
     params: tuple[tuple[str, str | None], ...] = ()
@@ -152,23 +152,3 @@ class FileFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 NO_FACTS = FileFacts()
-
-__all__ = [
-    "FACTS_VERSION",
-    "HOLE",
-    "ITEM",
-    "JOIN",
-    "NO_FACTS",
-    "TOP",
-    "Call",
-    "ClassFacts",
-    "Declaration",
-    "FileFacts",
-    "Fixture",
-    "Marks",
-    "Mode",
-    "Part",
-    "Reach",
-    "Touch",
-    "hole",
-]

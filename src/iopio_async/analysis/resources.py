@@ -75,7 +75,7 @@ def _visible(text: str) -> str:
     return HOLE.sub(lambda found: f"${found[2]}", text)
 
 
-def _port(kind: str, text: str) -> str | None:
+def _port(_kind: str, text: str) -> str | None:
     if text.startswith(ITEM):
         items = text[1:].split(ITEM)
         text = items[1] if len(items) > 1 else ""
@@ -91,14 +91,14 @@ def _port(kind: str, text: str) -> str | None:
 
 
 def _address(kind: str, text: str) -> str | None:
-    if text.startswith(ITEM) or text.startswith("tcp://"):
+    if text.startswith((ITEM, "tcp://")):
         return _port(kind, text)
     if "/" in text and "://" not in text:
         return _path(kind, text)
     return _path(kind, text.removeprefix("ipc://")) if text.startswith("ipc://") else None
 
 
-def _path(kind: str, text: str) -> str | None:
+def _path(_kind: str, text: str) -> str | None:
     if ITEM in text or "\n" in text or not text or "://" in text:
         return None
     place = ""
@@ -139,7 +139,7 @@ def _sqlite(kind: str, text: str) -> str | None:
 def _url(kind: str, text: str) -> str | None:
     """A database's url; anything else names nothing."""
     if text.startswith(ITEM):
-        text = text[1:].split(ITEM)[0]
+        text = text[1:].split(ITEM, maxsplit=1)[0]
     if re.fullmatch(r"\$[A-Za-z_]\w*", text):
         return f"dsn:{text}"
     scheme, separator, rest = text.partition("://")
@@ -187,23 +187,23 @@ def _driver(kind: str, text: str) -> str | None:
     return _service(scheme, host, port, database)
 
 
-def _named(kind: str, text: str) -> str | None:
+def _named(_kind: str, text: str) -> str | None:
     return text or None
 
 
-def _container(kind: str, text: str) -> str | None:
+def _container(_kind: str, text: str) -> str | None:
     return f"container:{text}" if text and not text.startswith("$") else None
 
 
-def _environ(kind: str, text: str) -> str | None:
+def _environ(_kind: str, text: str) -> str | None:
     return f"environ:{text}" if text else "environ"
 
 
-def _globals(kind: str, text: str) -> str | None:
+def _globals(_kind: str, text: str) -> str | None:
     return f"globals:{text}" if text else None
 
 
-def _gpu(kind: str, text: str) -> str | None:
+def _gpu(_kind: str, text: str) -> str | None:
     return "gpu" if text.strip() not in {"", "-1"} else None
 
 

@@ -149,32 +149,47 @@ RULES: tuple[Rule, ...] = (
         (RECEIVER,),
         _X,
         "writes a file",
-        *".write_text .write_bytes .touch .unlink .rmdir .mkdir .symlink_to .hardlink_to".split(),
+        *[
+            ".write_text",
+            ".write_bytes",
+            ".touch",
+            ".unlink",
+            ".rmdir",
+            ".mkdir",
+            ".symlink_to",
+            ".hardlink_to",
+        ],
     ),
     *_paths((RECEIVER,), _S, "reads a file", ".read_text", ".read_bytes", ".iterdir"),
     *_paths(
         (0, "path"),
         _X,
         "changes a file or folder",
-        *"os.mkdir os.makedirs os.rmdir os.removedirs os.remove os.unlink os.truncate".split(),
-        *"os.chmod os.chown os.utime os.mkfifo shutil.rmtree".split(),
+        *[
+            "os.mkdir",
+            "os.makedirs",
+            "os.rmdir",
+            "os.removedirs",
+            "os.remove",
+            "os.unlink",
+            "os.truncate",
+        ],
+        *["os.chmod", "os.chown", "os.utime", "os.mkfifo", "shutil.rmtree"],
     ),
     *_paths((0, "path"), _S, "reads a folder", "os.listdir", "os.scandir", "os.walk"),
-    *_paths(
-        (0, "src"), _X, "moves a file", "os.rename", "os.replace", "os.renames", "shutil.move"
-    ),
+    *_paths((0, "src"), _X, "moves a file", "os.rename", "os.replace", "os.renames", "shutil.move"),
     *_paths(
         (1, "dst"),
         _X,
         "writes a file",
-        *"os.rename os.replace os.renames shutil.move shutil.copy shutil.copy2".split(),
-        *"shutil.copyfile shutil.copytree shutil.copymode os.symlink os.link".split(),
+        *["os.rename", "os.replace", "os.renames", "shutil.move", "shutil.copy", "shutil.copy2"],
+        *["shutil.copyfile", "shutil.copytree", "shutil.copymode", "os.symlink", "os.link"],
     ),
     *_paths(
         (0, "src"),
         _S,
         "reads a file",
-        *"shutil.copy shutil.copy2 shutil.copyfile shutil.copytree".split(),
+        *["shutil.copy", "shutil.copy2", "shutil.copyfile", "shutil.copytree"],
     ),
     *_paths(
         (0, "filename"),
@@ -186,13 +201,25 @@ RULES: tuple[Rule, ...] = (
         "logging.handlers:WatchedFileHandler",
     ),
     *_paths(("filename",), _X, "writes a log file", "logging.basicConfig"),
-    *_paths((0,), _X, "opens a database file", "shelve.open", "dbm.open", "tinydb:TinyDB", "lmdb:open"),
-    *_paths((0, "lock_file"), _X, "locks a file", "filelock:FileLock", "fasteners:InterProcessLock"),
+    *_paths(
+        (0,), _X, "opens a database file", "shelve.open", "dbm.open", "tinydb:TinyDB", "lmdb:open"
+    ),
+    *_paths(
+        (0, "lock_file"), _X, "locks a file", "filelock:FileLock", "fasteners:InterProcessLock"
+    ),
     *_paths(
         (0, "path_or_buf", "path", "excel_writer"),
         _X,
         "writes a file",
-        *".to_csv .to_parquet .to_pickle .to_excel .to_feather .to_hdf .to_stata".split(),
+        *[
+            ".to_csv",
+            ".to_parquet",
+            ".to_pickle",
+            ".to_excel",
+            ".to_feather",
+            ".to_hdf",
+            ".to_stata",
+        ],
     ),
     *_paths((0, "fname"), _X, "writes a figure", ".savefig", "matplotlib:savefig"),
     *_paths(
@@ -209,8 +236,8 @@ RULES: tuple[Rule, ...] = (
         (0, "filepath_or_buffer", "file", "path", "f", "filename"),
         _S,
         "reads a file",
-        *"pandas:read_csv pandas:read_parquet pandas:read_excel pandas:read_pickle".split(),
-        *"pandas:read_json numpy:load numpy:loadtxt torch:load joblib:load".split(),
+        *["pandas:read_csv", "pandas:read_parquet", "pandas:read_excel", "pandas:read_pickle"],
+        *["pandas:read_json", "numpy:load", "numpy:loadtxt", "torch:load", "joblib:load"],
     ),
     # Databases and brokers.
     *[
@@ -242,9 +269,9 @@ RULES: tuple[Rule, ...] = (
     ],
     *_driver(
         "postgresql",
-        *"psycopg2:connect psycopg:connect asyncpg:connect asyncpg:create_pool".split(),
-        *"psycopg_pool:ConnectionPool psycopg_pool:AsyncConnectionPool aiopg:connect".split(),
-        *"aiopg:create_pool psycopg2:ThreadedConnectionPool".split(),
+        *["psycopg2:connect", "psycopg:connect", "asyncpg:connect", "asyncpg:create_pool"],
+        *["psycopg_pool:ConnectionPool", "psycopg_pool:AsyncConnectionPool", "aiopg:connect"],
+        *["aiopg:create_pool", "psycopg2:ThreadedConnectionPool"],
         at=(0, "dsn", "conninfo"),
         database=("dbname", "database"),
     ),
@@ -253,43 +280,49 @@ RULES: tuple[Rule, ...] = (
     *_driver("mysql", "peewee:MySQLDatabase", database=(0,)),
     *_driver(
         "mysql",
-        *"pymysql:connect MySQLdb:connect aiomysql:connect aiomysql:create_pool".split(),
+        *["pymysql:connect", "MySQLdb:connect", "aiomysql:connect", "aiomysql:create_pool"],
         "mysql.connector:connect",
         host=("host", 0),
         database=("database", "db"),
     ),
     *_driver(
         "redis",
-        *"redis:Redis redis:StrictRedis aioredis:Redis coredis:Redis".split(),
+        *["redis:Redis", "redis:StrictRedis", "aioredis:Redis", "coredis:Redis"],
         host=("host", 0),
         port=("port", 1),
         database=("db", 2),
     ),
-    *_driver("redis", *"redis:from_url aioredis:from_url aioredis:create_redis_pool".split(), at=(0, "url")),
+    *_driver(
+        "redis",
+        *["redis:from_url", "aioredis:from_url", "aioredis:create_redis_pool"],
+        at=(0, "url"),
+    ),
     *_driver(
         "mongodb",
-        *"pymongo:MongoClient pymongo:AsyncMongoClient motor:AsyncIOMotorClient".split(),
+        *["pymongo:MongoClient", "pymongo:AsyncMongoClient", "motor:AsyncIOMotorClient"],
         at=(0, "host"),
         host=(),
     ),
     *_driver("mongodb", "mongoengine:connect", at=("host",), host=(), database=(0, "db")),
     *_driver(
         "kafka",
-        *"kafka:KafkaProducer kafka:KafkaConsumer kafka:KafkaAdminClient".split(),
-        *"aiokafka:AIOKafkaProducer aiokafka:AIOKafkaConsumer".split(),
+        *["kafka:KafkaProducer", "kafka:KafkaConsumer", "kafka:KafkaAdminClient"],
+        *["aiokafka:AIOKafkaProducer", "aiokafka:AIOKafkaConsumer"],
         at=("bootstrap_servers",),
         host=(),
         port=(),
     ),
     *_driver(
         "kafka",
-        *"confluent_kafka:Producer confluent_kafka:Consumer confluent_kafka:AdminClient".split(),
+        *["confluent_kafka:Producer", "confluent_kafka:Consumer", "confluent_kafka:AdminClient"],
         at=("0[bootstrap.servers]",),
         host=(),
         port=(),
     ),
     *_driver("amqp", "pika:ConnectionParameters", host=("host", 0), port=("port", 1)),
-    *_driver("amqp", "pika:URLParameters", "aio_pika:connect", "aio_pika:connect_robust", at=(0, "url")),
+    *_driver(
+        "amqp", "pika:URLParameters", "aio_pika:connect", "aio_pika:connect_robust", at=(0, "url")
+    ),
     *_driver("amqp", "kombu:Connection", at=(0, "hostname"), host=()),
     *_driver("elasticsearch", "elasticsearch:Elasticsearch", at=(0, "hosts"), host=()),
     *_driver("memcached", "pymemcache:Client", at=(0, "server"), host=()),
@@ -301,7 +334,12 @@ RULES: tuple[Rule, ...] = (
     # Containers.
     *[
         Rule(call, mode=_S, resource="docker", why="uses docker")
-        for call in ("docker:from_env", "docker:DockerClient", "testcontainers.*", "aiodocker:Docker")
+        for call in (
+            "docker:from_env",
+            "docker:DockerClient",
+            "testcontainers.*",
+            "aiodocker:Docker",
+        )
     ],
     Rule(".run", "container", ("name",), why="a container with a fixed name", requires=("docker",)),
     Rule(".run", "port", ("ports{}",), why="a container's published port", requires=("docker",)),
@@ -315,13 +353,24 @@ RULES: tuple[Rule, ...] = (
     # Graphics processors.
     *[
         Rule(call, resource="gpu", why="uses a GPU")
-        for call in "cupy.* cudf.* cuml.* pycuda.* numba:cuda.* pynvml.*".split()
+        for call in ["cupy.*", "cudf.*", "cuml.*", "pycuda.*", "numba:cuda.*", "pynvml.*"]
     ],
     Rule(".cuda", resource="gpu", why="uses a GPU", requires=("torch",)),
     *[
         Rule(f"torch.cuda.{name}", resource="gpu", why="uses a GPU")
-        for name in "synchronize set_device current_device empty_cache Stream Event stream "
-        "memory_allocated reset_peak_memory_stats get_device_properties mem_get_info".split()
+        for name in [
+            "synchronize",
+            "set_device",
+            "current_device",
+            "empty_cache",
+            "Stream",
+            "Event",
+            "stream",
+            "memory_allocated",
+            "reset_peak_memory_stats",
+            "get_device_properties",
+            "mem_get_info",
+        ]
     ],
     Rule("jax:devices", "gpu", ("0=gpu|cuda",), why="uses a GPU"),
     # The system.
@@ -344,12 +393,22 @@ RULES: tuple[Rule, ...] = (
     *_state("cwd", "changes the working directory", "os.chdir", "os.fchdir", ".chdir"),
     *_state("cwd", "changes the working directory", "contextlib.chdir", ".isolated_filesystem"),
     *_state("sys.path", "changes sys.path", "sys.path.insert", "sys.path.append"),
-    *_state("sys.path", "changes sys.path", "sys.path.extend", "sys.path.remove", ".syspath_prepend"),
+    *_state(
+        "sys.path", "changes sys.path", "sys.path.extend", "sys.path.remove", ".syspath_prepend"
+    ),
     *_state("sys.modules", "changes sys.modules", "sys.modules.pop", "sys.modules.update"),
     *_state("sys.modules", "changes sys.modules", "sys.modules.setdefault", "importlib.reload"),
     *_state("locale", "changes the locale", "locale.setlocale", "time.tzset"),
-    *_state("signals", "changes signal handlers", "signal.signal", "signal.setitimer", "signal.alarm"),
-    *_state("random", "seeds the random generator", "random.seed", "numpy.random.seed", "torch:manual_seed"),
+    *_state(
+        "signals", "changes signal handlers", "signal.signal", "signal.setitimer", "signal.alarm"
+    ),
+    *_state(
+        "random",
+        "seeds the random generator",
+        "random.seed",
+        "numpy.random.seed",
+        "torch:manual_seed",
+    ),
     *_state("umask", "changes the umask", "os.umask"),
     *_state("sockets", "changes the default of sockets", "socket.setdefaulttimeout"),
     *_state("recursion", "changes the recursion limit", "sys.setrecursionlimit"),
@@ -363,14 +422,14 @@ FAKE_FIXTURES = frozenset({"fs", "fs_module", "fs_class", "fs_session"})
 
 _DJANGO = "django-database"
 #: Fixtures of plugins that claim something; all others claim nothing.
-PLUGIN_FIXTURES: dict[str, str] = {
-    name: _DJANGO
-    for name in (
+PLUGIN_FIXTURES: dict[str, str] = dict.fromkeys(
+    (
         *("db", "transactional_db", "django_db_setup", "django_db_reset_sequences"),
         *("django_db_serialized_rollback", "admin_client", "admin_user", "live_server"),
         *("async_admin_client", "django_user"),
-    )
-}
+    ),
+    _DJANGO,
+)
 #: Marks that claim something.
 MARKS: dict[str, str] = {"django_db": _DJANGO}
 #: Base classes of tests that claim something.

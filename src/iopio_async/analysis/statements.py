@@ -92,9 +92,7 @@ def bound_names(nodes: list[ast.AST]) -> set[str]:
             found.update(each.arg for each in [*arguments.args, *arguments.kwonlyargs])
         elif kind is ast.Lambda:
             found.update(each.arg for each in node.args.args)  # type: ignore[attr-defined]
-        elif kind is ast.ClassDef:
-            found.add(node.name)  # type: ignore[attr-defined]
-        elif kind is ast.ExceptHandler and node.name:  # type: ignore[attr-defined]
+        elif kind is ast.ClassDef or (kind is ast.ExceptHandler and node.name):
             found.add(node.name)  # type: ignore[attr-defined]
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from iopio_async.analysis.commands import reached_by, split_command
 from iopio_async.analysis.declarations import patched
-from iopio_async.analysis.facts import ITEM, Call, Touch, hole
+from iopio_async.analysis.facts import ITEM, Call, Touch
 from iopio_async.analysis.rules import (
     DEVICE,
     DEVICE_PACKAGES,
@@ -27,12 +27,15 @@ _BUILTIN_METHODS = frozenset(
     for name in dir(kind)
 ) - {"update", "format"}
 _COMMANDS = frozenset(
-    f"subprocess.{name}" for name in "run call check_call check_output Popen getoutput".split()
+    f"subprocess.{name}"
+    for name in ["run", "call", "check_call", "check_output", "Popen", "getoutput"]
 ) | {
     *("os.system", "os.popen", "asyncio.create_subprocess_exec"),
     *("asyncio.create_subprocess_shell", "anyio.run_process", "anyio.open_process"),
 }
-_LINES = frozenset({"os.system", "os.popen", "subprocess.getoutput", "asyncio.create_subprocess_shell"})
+_LINES = frozenset(
+    {"os.system", "os.popen", "subprocess.getoutput", "asyncio.create_subprocess_shell"}
+)
 _STARTERS = frozenset({"Thread", "Process", "Timer"})
 _MISSING = object()
 
@@ -253,9 +256,7 @@ class Toucher:
                     return [self.reader.text(value) for value in values]
         return _MISSING
 
-    def _touch(
-        self, kind: str, text: str, mode: Mode, line: int, why: str, call: str = ""
-    ) -> None:
+    def _touch(self, kind: str, text: str, mode: Mode, line: int, why: str, call: str = "") -> None:
         self.touches.append(Touch(kind, text, mode, line, why, call))
 
     # What no row of the table can say.
@@ -263,9 +264,11 @@ class Toucher:
     def _special(self, node: ast.Call, dotted: str, last: str) -> None:
         if dotted in _COMMANDS:
             self._command(node, dotted)
-        elif last in {"setattr", "delattr"} and isinstance(node.func, ast.Attribute):
-            self._patch(node)
-        elif last == "patch" or (last in {"object", "multiple"} and "patch" in _chain(node.func)):
+        elif (
+            (last in {"setattr", "delattr"} and isinstance(node.func, ast.Attribute))
+            or last == "patch"
+            or (last in {"object", "multiple"} and "patch" in _chain(node.func))
+        ):
             self._patch(node)
         elif last == "dict" and "patch" in _chain(node.func):
             self._patch_dictionary(node)
@@ -305,9 +308,7 @@ class Toucher:
             inside = isinstance(place, str) and ("\0D:" in place or place in {".", "./", ""})
             elsewhere = not (absent or inside)
         for reached in reached_by(words, elsewhere=elsewhere):
-            self._touch(
-                reached.kind, reached.text, reached.mode, node.lineno, reached.why, dotted
-            )
+            self._touch(reached.kind, reached.text, reached.mode, node.lineno, reached.why, dotted)
 
     def _word(self, node: ast.expr) -> str | None:
         if self.reader.names.dotted(node) == "sys.executable":
@@ -365,7 +366,7 @@ class Toucher:
 
     def _devices(self, node: ast.Call) -> None:
         given = [*node.args, *(word.value for word in node.keywords)]
-        for each in list(given):
+        for each in given:
             if isinstance(each, ast.List | ast.Tuple):
                 given += each.elts
             elif isinstance(each, ast.Call) and _last(each.func) == "param":
@@ -462,6 +463,3 @@ def _keys(node: ast.Call, reader: Reader) -> list[str | None]:
     first = node.args[0] if node.args else None
     keys = [reader.text(key) for key in first.keys if key] if isinstance(first, ast.Dict) else []
     return [*keys, *(word.arg for word in node.keywords if word.arg)]
-
-
-__all__ = ["Toucher", "hole"]

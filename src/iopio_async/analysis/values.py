@@ -6,7 +6,9 @@ part, or one below a temporary folder, is unknown, and what is unknown claims no
 """
 
 import ast
+import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from iopio_async.analysis.facts import HOLE, ITEM, JOIN, hole
 
@@ -59,8 +61,10 @@ def as_text(value: Value) -> str | None:
         return None
     if isinstance(value, tuple):
         items = [as_text(item) for item in value]
-        return None if all(item is None for item in items) else ITEM + ITEM.join(
-            item or "" for item in items
+        return (
+            None
+            if all(item is None for item in items)
+            else ITEM + ITEM.join(item or "" for item in items)
         )
     return str(int(value)) if isinstance(value, int) else value
 
@@ -158,12 +162,11 @@ class Reader:
                 return self.names.constants.get(whole[2])
             unknown = False
 
-            def put(found: "object") -> str:
+            def put(found: re.Match[str]) -> str:
                 nonlocal unknown
-                kind, name = found.groups()  # type: ignore[attr-defined]
-                if kind != "c":
-                    return str(found[0])  # type: ignore[index]
-                text = as_text(self.names.constants.get(name))
+                if found[1] != "c":
+                    return found[0]
+                text = as_text(self.names.constants.get(found[2]))
                 unknown = unknown or text is None
                 return text or ""
 
@@ -173,13 +176,13 @@ class Reader:
 
     # One method a kind of node.
 
-    def _constant(self, node: ast.Constant, depth: int) -> Value:
+    def _constant(self, node: ast.Constant, _depth: int) -> Value:
         value = node.value
         if isinstance(value, bytes):
             return value.decode("utf-8", "replace")
         return value if isinstance(value, int | str) else None
 
-    def _name(self, node: ast.Name, depth: int) -> Value:
+    def _name(self, node: ast.Name, _depth: int) -> Value:
         names, name = self.names, node.id
         if name in names.own_imports:
             return hole("d", names.own_imports[name])
@@ -220,7 +223,11 @@ class Reader:
                 place = dirname(place)
             return place if isinstance(count, int) else None
         items, index = self.folded(self.value(node.value, depth)), self.value(node.slice, depth)
-        if isinstance(items, tuple) and isinstance(index, int) and -len(items) <= index < len(items):
+        if (
+            isinstance(items, tuple)
+            and isinstance(index, int)
+            and -len(items) <= index < len(items)
+        ):
             return items[index]
         if isinstance(node.value, ast.Dict):
             for key, value in zip(node.value.keys, node.value.values, strict=True):
@@ -347,7 +354,11 @@ class Reader:
             return join(place, name) if isinstance(place, str) and isinstance(name, str) else None
         if function.attr == "format" and not node.keywords:
             pieces = base.split("{}")
-            return self._filled(pieces, node.args, depth) if len(pieces) == len(node.args) + 1 else None
+            return (
+                self._filled(pieces, node.args, depth)
+                if len(pieces) == len(node.args) + 1
+                else None
+            )
         if function.attr == "split" and not node.args:
             return tuple(base.split())
         return None
@@ -374,7 +385,7 @@ def dirname(place: Value) -> Value:
     return head if slash and head else ("/" if slash else ".")
 
 
-_READERS: dict[type, Callable[[Reader, ast.expr, int], Value]] = {
+_READERS: dict[type, Callable[[Reader, Any, int], Value]] = {
     ast.Constant: Reader._constant,
     ast.Name: Reader._name,
     ast.Attribute: Reader._attribute,
@@ -388,4 +399,4 @@ _READERS: dict[type, Callable[[Reader, ast.expr, int], Value]] = {
     ast.NamedExpr: Reader._named,
     ast.Await: Reader._await,
     ast.Call: Reader._call,
-}  # type: ignore[assignment]
+}

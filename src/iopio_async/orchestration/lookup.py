@@ -6,7 +6,6 @@ are told again. What was executed, and passed at once, is kept with its inputs a
 them, if none of them changed since the run began.
 """
 
-import contextlib
 import os
 import random
 import secrets
@@ -17,10 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from iopio_async import state
-from iopio_async.cache.entries import digest_of
 from iopio_async.cache.index import Index
-from iopio_async.cache.lifetime import expires_at_s
-from iopio_async.cache.ports import CLEAN_STATUSES, Clean
 from iopio_async.cache.reader import DiskReader
 from iopio_async.cache.validate import Hit, Judge, Miss
 from iopio_async.cache.verdicts import verdicts
@@ -31,18 +27,16 @@ from iopio_async.model.config import Config
 from iopio_async.model.module import TestModule
 from iopio_async.model.outcome import Outcome, Source
 from iopio_async.model.stats import ModuleStats
-from iopio_async.model.trace import Input, Level, StoredResult
 from iopio_async.orchestration.keys import KeyMaker
 from iopio_async.orchestration.preparation import Plan
 from iopio_async.planning.scheduler import Start
 from iopio_async.project import interpreter
-from iopio_async.project.digests import ABSENT, Digests, Status, changed_ns
+from iopio_async.project.digests import ABSENT, Digests, Status
 from iopio_async.project.environment import Environment
 from iopio_async.project.observer import Observer
 
 if TYPE_CHECKING:
-    from iopio_async.cache.disk import DiskStore
-    from iopio_async.orchestration.tracing import Reading, TraceReader
+    from iopio_async.orchestration.keeping import Keeper
 
 #: Where the key of keyed digests is kept, beside the receipts that are called by such digests.
 RECEIPTS, SECRET, SECRET_BYTES = "receipts", "secret", 32
@@ -50,11 +44,10 @@ RECEIPTS, SECRET, SECRET_BYTES = "receipts", "secret", 32
 #: What an observer remembers between runs.
 DIGESTS, SCOPES = "digests", "scopes"
 
-_encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[list[ev.AnyEvent]] = msgspec.json.Decoder(list[ev.AnyEvent])
 
 #: Variables of the environment with their values, as a key.
-_Variables = tuple[tuple[str, str], ...]
+Variables = tuple[tuple[str, str], ...]
 
 
 class Touched(NamedTuple):
@@ -68,13 +61,6 @@ class Touched(NamedTuple):
     dated: set[str]
 
 
-class _Story(NamedTuple):
-    """What is told of a module that runs, and what its processes wrote down."""
-
-    events: list[ev.AnyEvent]
-    traces: list[bytes]
-
-
 class ResultCache:
     """Results of earlier runs of this project; one for a run that began at ``began_ns``.
 
@@ -83,11 +69,9 @@ class ResultCache:
     """
 
     def __init__(self, config: Config, plan: Plan, *, began_ns: int) -> None:
-        self._config = config
-        self._plan = plan
+        self.config = config
+        self.plan = plan
         self._began_ns = began_ns
-        #: From when on nothing may change that tests read.
-        self._start_ns = began_ns
         self.folder = config.cache_dir or state.folder_of(config.root)
         self.warnings: list[str] = []
         self.disproved: list[str] = []
@@ -107,13 +91,10 @@ class ResultCache:
             interpreter.identity(self._digests), self.observer.environment.keyed(), config.cache
         )
         self._index = Index.load(self._reader)
-        self._observers: dict[_Variables, Observer] = {(): self.observer}
-        self._readers: dict[_Variables, TraceReader] = {}
-        self._store: DiskStore | None = None
-        self._stories: dict[str, _Story] = {}
+        self._observers: dict[Variables, Observer] = {(): self.observer}
+        self._keeper: Keeper | None = None
         self._recalled: dict[str, Sequence[ev.AnyEvent]] = {}
         self._audited: dict[str, Sequence[ev.AnyEvent]] = {}
-        self._disturbed = False
         #: What the cache knew of each module that was looked up.
         self.verdicts: dict[str, Hit | Miss] = {}
         self.holds_until_s = float("inf")
@@ -141,42 +122,42 @@ class ResultCache:
             self._reader.faults.switch_off(f"{self.folder}: {error.strerror or error}")
         return secrets.token_bytes(SECRET_BYTES)
 
-    def _environment(self, variables: _Variables) -> Environment:
+    def _environment(self, variables: Variables) -> Environment:
         values = {**self._base, **dict(variables)}
-        return Environment(self._secret, values, ignored=self._config.cache.ignore_env)
+        return Environment(self._secret, values, ignored=self.config.cache.ignore_env)
 
-    def _variables(self, path: str) -> _Variables:
-        return tuple(sorted(self._plan.settings_of(path).env.items()))
+    def variables(self, path: str) -> Variables:
+        return tuple(sorted(self.plan.settings_of(path).env.items()))
 
-    def _observer_for(self, variables: _Variables) -> Observer:
+    def observer_for(self, variables: Variables) -> Observer:
         if variables not in self._observers:
             self._observers[variables] = self.observer.under(self._environment(variables))
         return self._observers[variables]
 
     def _action(self, module: TestModule) -> Action:
-        return self._plan.make_action(module, Start(module.path, 1, 0, module.selectors))
+        return self.plan.make_action(module, Start(module.path, 1, 0, module.selectors))
 
     def key(self, module: TestModule) -> str:
         """The key of a module's action."""
-        return self._keys.key(self._action(module), self._variables(module.path))
+        return self._keys.key(self._action(module), self.variables(module.path))
 
     # -- looking up ------------------------------------------------------------------------------
 
     def look_up(self, modules: Sequence[TestModule]) -> None:
         """Find out which modules need not run: see ``verdicts`` and :meth:`recalled`."""
-        alike: dict[_Variables, dict[str, str]] = {}
+        alike: dict[Variables, dict[str, str]] = {}
         for module in modules:
-            alike.setdefault(self._variables(module.path), {})[module.path] = self.key(module)
+            alike.setdefault(self.variables(module.path), {})[module.path] = self.key(module)
         now_s = time.time()
         for variables, keys in alike.items():
-            observer = self._observer_for(variables)
+            observer = self.observer_for(variables)
             found = verdicts(
                 self._reader,
                 self._index,
                 keys.values(),
                 Judge(observer.current, observer.scopes_of),
                 now_s=now_s,
-                ttl_s=self._config.cache_ttl_s,
+                ttl_s=self.config.cache_ttl_s,
             )
             self.verdicts.update({path: found[key] for path, key in keys.items()})
             self._recall(keys)
@@ -199,7 +180,7 @@ class ResultCache:
             events = self._events(verdict)
             if not events:
                 self.verdicts[path] = Miss(refusal="its stored events can't be read")
-            elif random.random() * 100 < self._config.audit_percent:
+            elif random.random() * 100 < self.config.audit_percent:
                 self._audited[path] = events
             else:
                 self._recalled[path] = events
@@ -224,125 +205,29 @@ class ResultCache:
 
     def begin(self, warn: Callable[[str], None]) -> None:
         """Modules are about to be executed; ``warn`` is told from now on what is worth knowing."""
+        from iopio_async.orchestration.keeping import Keeper
+
         # What lies in the project's folders now is what tests find, unless they add to it.
         self.observer.survey()
-        self._start_ns = time.time_ns()
         self._warn = warn
+        self._keeper = Keeper(self, self._reader, self._index, began_ns=self._began_ns, warn=warn)
 
     def heard(self, events: Sequence[ev.AnyEvent]) -> None:
         """These were told in this run."""
-        for event in events:
-            path = getattr(event, "module", "")
-            if not path or path in self._recalled:
-                continue
-            if type(event) is ev.AttemptStarted and event.attempt == 1:
-                self._stories.setdefault(path, _Story([], []))
-            if path in self._stories:
-                self._stories[path].events.append(event)
+        if self._keeper is not None:
+            self._keeper.heard(events)
 
     def traced(self, path: str, trace: bytes) -> None:
         """A process of this module is gone; ``trace`` is what its tracer wrote down."""
-        if path in self._stories:
-            self._stories[path].traces.append(trace)
+        if self._keeper is not None:
+            self._keeper.traced(path, trace)
 
     async def keep(self, path: str, stats: ModuleStats) -> None:
         """Keep the module's result if it has its final word, and is one to be kept."""
-        if stats.finished is None or path not in self._stories:
-            return
-        story = self._stories.pop(path)
-        try:
-            await self._keep_story(path, stats, story)
-        except Exception as error:
-            self.give_up(error)
+        if self._keeper is not None:
+            await self._keeper.keep(path, stats)
 
-    def give_up(self, error: Exception) -> None:
-        """A fault of the cache's own must not cost a run: what is not recalled yet is executed."""
-        self._reader.faults.switch_off(f"internal error: {type(error).__name__}: {error}")
-
-    async def _keep_story(self, path: str, stats: ModuleStats, story: _Story) -> None:
-        module = next((each for each in self._modules() if each.path == path), None)
-        if module is None:
-            return
-        self._audit(path, story.events)
-        if stats.status in CLEAN_STATUSES and stats.attempts == 1:
-            await self._keep(module, stats, story)
-
-    def _modules(self) -> Sequence[TestModule]:
-        remainder = self._plan.remainder
-        return (*self._plan.modules, *([remainder] if remainder is not None else []))
-
-    async def _keep(self, module: TestModule, stats: ModuleStats, story: _Story) -> None:
-        store = self._writer()
-        key = self.key(module)
-        reading = self._read_traces(module, story.traces)
-        trace = reading.trace
-        if trace.level is Level.UNCACHEABLE:
-            await store.refuse(key, module.path, "; ".join(trace.reasons))
-            return
-        changed = self._changed_meanwhile(trace.inputs, module)
-        if changed:
-            await store.refuse(key, module.path, f"{changed} may have changed while tests ran")
-            return
-        events = _encoder.encode(story.events)
-        executed_at_s = self._began_ns / 1e9
-        result = StoredResult(
-            trace=trace,
-            events=digest_of(events),
-            executed_at_s=executed_at_s,
-            expires_at_s=expires_at_s(key, executed_at_s, self._config.cache_ttl_s),
-            duration_s=stats.duration_s,
-        )
-        clean = Clean.judged(stats, result)
-        if isinstance(clean, str):
-            await store.refuse(key, module.path, clean)
-        else:
-            await store.put(key, clean, [events])
-
-    def _writer(self) -> "DiskStore":
-        if self._store is None:
-            from iopio_async.cache.disk import DiskStore
-
-            self._store = DiskStore(self._reader, self._index)
-        return self._store
-
-    def _read_traces(self, module: TestModule, traces: Sequence[bytes]) -> "Reading":
-        from iopio_async.orchestration.tracing import TraceReader
-
-        variables = self._variables(module.path)
-        if variables not in self._readers:
-            self._readers[variables] = TraceReader(
-                self._observer_for(variables),
-                _read_beginning,
-                start_ns=self._start_ns,
-                rules=self._config.cache,
-            )
-        return self._readers[variables].read(
-            *traces, module=module.path, framework=module.framework
-        )
-
-    def _changed_meanwhile(self, inputs: Sequence[Input], module: TestModule) -> str:
-        """The first input that may not be what the tests read any more; ``""`` where all are."""
-        from iopio_async.project.changes import Recheck
-
-        observer = self._observer_for(self._variables(module.path))
-        changed = Recheck(observer, self._start_ns).changed(inputs)
-        if changed and not self._disturbed and not self._is_only_young(observer, changed[0]):
-            self._disturbed = True
-            self._warn(
-                f"{changed[0].subject or 'the project'} changed while tests ran: "
-                "results that depend on it are not kept"
-            )
-        return changed[0].subject or "the project" if changed else ""
-
-    def _is_only_young(self, observer: Observer, given: Input) -> bool:
-        """It changed so shortly before the start that nobody can tell, as new projects do."""
-        again = observer.again()
-        status = again.status(again.path(given.subject.partition("|")[0]))
-        if isinstance(status, str) or again.current(given) != given.value:
-            return False
-        return changed_ns(status, time.time_ns()) < self._start_ns
-
-    def _audit(self, path: str, events: Sequence[ev.AnyEvent]) -> None:
+    def audit(self, path: str, events: Sequence[ev.AnyEvent]) -> None:
         """Compare what was executed for an audit with what is stored."""
         stored = self._audited.pop(path, None)
         if stored is None:
@@ -357,17 +242,20 @@ class ResultCache:
             f"{_said(now.get(test))} now, and {_said(before.get(test))} in the cache"
         )
 
+    def give_up(self, error: Exception) -> None:
+        """A fault of the cache's own must not cost a run: what is not recalled yet is executed."""
+        self._reader.faults.switch_off(f"internal error: {type(error).__name__}: {error}")
+
     async def close(self) -> None:
-        """Write what later runs are quicker with."""
-        if self._store is not None:
-            await self._store.save_index()
-            await _collect_if_due(self.folder)
+        """Keep what waits to be kept, and write what later runs are quicker with."""
+        if self._keeper is not None:
+            await self._keeper.close()
         self.save()
 
     def save(self) -> None:
         """Write what was learnt of files, where anything was."""
-        if self._store is None:
-            self._index.save(time.time())
+        now_s = time.time()
+        self._index.save(now_s)
         if not self._reader.faults.writes:
             return
         scopes = self.observer.save_scopes()
@@ -386,7 +274,7 @@ class ResultCache:
 
     def receipts(self) -> str | None:
         """The folder of receipts; ``None`` where it can't be used."""
-        if self._config.cache_dir or not self._reader.faults.writes:
+        if self.config.cache_dir or not self._reader.faults.writes:
             return None
         return state.path(self.folder, RECEIPTS)
 
@@ -399,17 +287,6 @@ class ResultCache:
         if followed is None or unfollowed is None:
             return None
         return Touched(followed, unfollowed, self.observer.dated())
-
-
-async def _collect_if_due(folder: str) -> None:
-    """Remove what nobody needs, once a day."""
-    import anyio.to_thread
-
-    from iopio_async.cache import collection
-
-    with contextlib.suppress(InfrastructureError):
-        if collection.is_due(folder):
-            await anyio.to_thread.run_sync(collection.collect, folder)
 
 
 def _stati(seen: Mapping[str, Status | str]) -> dict[str, Status] | None:
@@ -434,11 +311,6 @@ def _outcomes(events: Sequence[ev.AnyEvent]) -> dict[str, list[Outcome]]:
 
 def _said(outcomes: Sequence[Outcome] | None) -> str:
     return ", ".join(outcomes) if outcomes else "not there"
-
-
-def _read_beginning(path: bytes, length_bytes: int) -> bytes:
-    with open(path, "rb") as file:
-        return file.read(length_bytes)
 
 
 def open_cache(config: Config, plan: Plan, *, began_ns: int) -> ResultCache | None:

@@ -166,16 +166,19 @@ class _Module:
         waiting = list(self.files)
         while waiting:
             path = waiting.pop()
-            for each in self.sources.imported(path, self.sources.facts(path).imports):
-                if each not in found and self.sources.matters(each):
+            for each in self.sources.imports(path):
+                if each not in found:
                     found[each] = None
                     waiting.append(each)
         return list(found)
 
     def _at_import(self) -> None:
-        walk = Walk(self.sources)
+        own = set(self.files)
         for path in self.imported:
-            walk.visit(path, TOP)
+            walk = _at_import(self.sources, path)
+            # What the product sets up in its own process when it is imported disturbs nobody.
+            self._gather(walk, moved=walk.moves, fake=False, machine_only=path not in own)
+        walk = Walk(self.sources)
         for path in self.files[1:]:
             for name in self.sources.facts(path).parts:
                 if name.startswith("pytest_"):
@@ -233,8 +236,11 @@ class _Module:
         patches = {each for marks in unit.marks for each in marks.patches}
         patches.update(part.patches if part is not None else ())
         for where, fixture in fixtures.values():
-            patches.update(sources.facts(where).parts[fixture.part].patches
-                           if fixture.part in sources.facts(where).parts else ())
+            patches.update(
+                sources.facts(where).parts[fixture.part].patches
+                if fixture.part in sources.facts(where).parts
+                else ()
+            )
         walk = Walk(sources, frozenset(patches))
         indirect = {key: values for marks in unit.marks for key, values in marks.indirect}
         values: dict[int, str | None] = {}
@@ -246,18 +252,21 @@ class _Module:
             }
             owner = unit.owner if fixture.owner else None
             for value in indirect.get(fixture.name, ())[:_MAX_VALUES] or (None,):
-                own = {**given, "request": value}
+                own = {**given, "request": walk.fill(value, self.path, {}, unit.owner)}
                 walk.visit(where, fixture.part, own, owner)
             fixture_part = sources.facts(where).parts.get(fixture.part)
             if fixture_part is not None and fixture_part.value is not None:
                 values[index] = walk.fill(fixture_part.value, where, given, owner)
-        given = {
-            key: values[found]
-            for key in (part.params if part is not None else ())
-            for key in [key[0]]
-            if (found := self._index(layers, key)) in values
+        given = {}
+        for wish, _ in part.params if part is not None else ():
+            index = self._index(layers, wish)
+            if index in values:
+                given[wish] = values[index]
+        known = {
+            key: [walk.fill(text, self.path, {}, unit.owner) for text in texts]
+            for key, texts in parameters.items()
         }
-        for chosen in _rows(parameters):
+        for chosen in _rows(known):
             walk.visit(path, name, {**given, **chosen}, unit.owner)
         for where, owner_name in lineage:
             for each in _CLASS_SETUP:
@@ -268,9 +277,7 @@ class _Module:
         self._gather(walk, moved=moved, fake=not FAKE_FIXTURES.isdisjoint(missing))
         self._by_name(unit, lineage, missing)
 
-    def _class_fixtures(
-        self, lineage: Sequence[Place]
-    ) -> list[dict[str, tuple[str, Fixture]]]:
+    def _class_fixtures(self, lineage: Sequence[Place]) -> list[dict[str, tuple[str, Fixture]]]:
         layers = []
         for path, owner in lineage:
             layers.append(
@@ -338,9 +345,11 @@ class _Module:
 
     # Claims.
 
-    def _gather(self, walk: Walk, *, moved: bool, fake: bool) -> None:
+    def _gather(self, walk: Walk, *, moved: bool, fake: bool, machine_only: bool = False) -> None:
         for found in walk.found.values():
             touch = found.touch
+            if machine_only and reach_of(touch.kind) is Reach.PROCESS:
+                continue
             if _undone(found, walk.patches) or (fake and touch.kind in {"path", "sqlite"}):
                 continue
             name = resource(touch.kind, found.text, moved=moved)
@@ -352,9 +361,7 @@ class _Module:
                     Evidence(found.path, touch.line, touch.why),
                 )
 
-    def _by_name(
-        self, unit: _Unit, lineage: Sequence[Place], missing: Iterable[str]
-    ) -> None:
+    def _by_name(self, unit: _Unit, lineage: Sequence[Place], missing: Iterable[str]) -> None:
         """What marks, plugins' fixtures and base classes claim by their names."""
         for marks in unit.marks:
             for name, line in marks.named:
@@ -402,9 +409,7 @@ class _Module:
     def _beside(self, path: str) -> list[str]:
         """What a settings module takes over from others."""
         facts = self.sources.facts(path)
-        return [
-            each for each in (self.sources.module(name, path) for name in facts.stars) if each
-        ]
+        return [each for each in (self.sources.module(name, path) for name in facts.stars) if each]
 
     def _claim(self, name: str, mode: Mode, scope: Reach, evidence: Evidence) -> None:
         known = self.gathered.get((name, scope))
@@ -433,6 +438,15 @@ class _Module:
                 self.needs[name] = max(self.needs.get(name, 0), count)
 
 
+def _at_import(sources: Sources, path: str) -> Walk:
+    """What importing one file by itself reaches; the same for all modules."""
+    known = sources.walks.get(path)
+    if known is None:
+        known = sources.walks[path] = Walk(sources)
+        known.visit(path, TOP)
+    return known
+
+
 def _overrules(declarations: Iterable[Declaration]) -> bool:
     """A declaration that names what is shared says all; one of needs, groups or order doesn't."""
     return any(each.locks is not None or each.shared is not None for each in declarations)
@@ -447,7 +461,7 @@ def _lookup(
     return None, len(layers)
 
 
-def _rows(parameters: Mapping[str, Sequence[str]]) -> list[dict[str, str | None]]:
+def _rows(parameters: Mapping[str, Sequence[str | None]]) -> list[dict[str, str | None]]:
     """Values that parameters take together, as far as one call shows them."""
     longest = max((len(values) for values in parameters.values()), default=0)
     rows: list[dict[str, str | None]] = []
@@ -467,5 +481,7 @@ def _undone(found: Found, patches: Iterable[str]) -> bool:
     if touch.kind == "globals":
         return False
     names = {each for each in touch.call.split(".") if each}
-    names.update(name.rpartition(".")[2] for kind, name in HOLE.findall(touch.text) if kind in "cds")
+    names.update(
+        name.rpartition(".")[2] for kind, name in HOLE.findall(touch.text) if kind in "cds"
+    )
     return any(patch.rpartition(".")[2] in names for patch in patches)

@@ -82,7 +82,8 @@ class Walk:
         receiver: Place | None,
     ) -> list[tuple[str, str, dict[str, str | None], Place | None]]:
         kind, target = call.target[:2], call.target[2:]
-        if target.rpartition(".")[2] in self.cut:
+        last = target.rpartition(".")[2]
+        if last in self.cut or last not in self.sources.live:
             return []
         args = tuple(self.fill(each, path, given, receiver) for each in call.args)
         words = tuple((key, self.fill(each, path, given, receiver)) for key, each in call.keywords)
@@ -94,7 +95,11 @@ class Walk:
             own = (path, name.rpartition(".")[0])
             start = own if target.startswith("super.") else receiver or own
             return self._method(
-                start, target.removeprefix("super."), args, words, receiver or own,
+                start,
+                target.removeprefix("super."),
+                args,
+                words,
+                receiver or own,
                 beyond=target.startswith("super."),
             )
         place = (
@@ -119,7 +124,9 @@ class Walk:
             found = []
             for method in _BY_ITSELF if called else ():
                 first = method == "__init__"
-                found += self._method(place, method, args if first else (), words if first else (), place)
+                found += self._method(
+                    place, method, args if first else (), words if first else (), place
+                )
             return found
         if any(fixture.part == name for fixture in facts.fixtures):
             # A fixture is requested, and never called.
@@ -158,7 +165,7 @@ class Walk:
         found = []
         for path, name in list(self._classes):
             for method in self.sources.facts(path).classes[name].methods:
-                for args, words in self._methods.get(method, {}):
+                for args, words in self._methods.get(method, ()):
                     found += self._method((path, name), method, args, words, (path, name))
         return [
             each

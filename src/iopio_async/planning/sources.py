@@ -8,6 +8,7 @@ from the folders in which sources usually stand.
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from iopio_async.analysis.facts import NO_FACTS, FileFacts, Fixture
 
@@ -54,8 +55,8 @@ class Sources:
         paths: Iterable[str],
         facts_of: Callable[[str], FileFacts],
         *,
-        tells: Callable[[str], bool] = lambda path: True,
-        imports_of: Callable[[str], Iterable[str]] = lambda path: (),
+        tells: Callable[[str], bool] = lambda _path: True,
+        imports_of: Callable[[str], Iterable[str]] = lambda _path: (),
     ) -> None:
         self.paths = frozenset(paths)
         self._folders = {
@@ -71,6 +72,11 @@ class Sources:
         self._tops: dict[str, list[str]] = {}
         self._places: dict[tuple[str, str], Place | None] = {}
         self._telling: dict[str, bool] = {}
+        self._imported: dict[str, list[str]] = {}
+        self._lineages: dict[Place, tuple[Place, ...]] = {}
+        self._live: frozenset[str] | None = None
+        #: What importing a file reaches, as ``planning.claims`` found it.
+        self.walks: dict[str, Any] = {}
 
     def facts(self, path: str) -> FileFacts:
         """The facts of a file; none of one that neither touches anything nor imports who does."""
@@ -102,6 +108,49 @@ class Sources:
         self._telling.update(dict.fromkeys(seen, False))
         return False
 
+    @property
+    def live(self) -> frozenset[str]:
+        """Names of functions, methods and classes by which something may be touched in the end.
+
+        They are compared without regard to where they are defined, so there are rather too many;
+        whatever else is called need not be followed.
+        """
+        if self._live is None:
+            calls: dict[str, set[str]] = {}
+            waiting: list[str] = []
+            for path in self.paths:
+                if not self.matters(path):
+                    continue
+                facts = self.facts(path)
+                for name, part in facts.parts.items():
+                    last = name.rpartition(".")[2]
+                    owners = name.split(".")[:-1]
+                    for owner in owners:
+                        calls.setdefault(last, set()).add(owner)
+                    if part.touches or part.moves or part.patches or part.requests:
+                        waiting.append(last)
+                    for call in part.calls:
+                        calls.setdefault(call.target[2:].rpartition(".")[2], set()).add(last)
+                for name, of_class in facts.classes.items():
+                    for base in of_class.bases:
+                        inherited = base[2:].rpartition(".")[2]
+                        calls.setdefault(inherited, set()).add(name.rpartition(".")[2])
+            live: set[str] = set()
+            while waiting:
+                each = waiting.pop()
+                if each not in live:
+                    live.add(each)
+                    waiting += calls.get(each, ())
+            self._live = frozenset(live)
+        return self._live
+
+    def imports(self, path: str) -> list[str]:
+        """The project's files that matter among those that a file imports."""
+        if path not in self._imported:
+            found = self.imported(path, self.facts(path).imports)
+            self._imported[path] = [each for each in found if self.matters(each)]
+        return self._imported[path]
+
     def imported(self, path: str, names: Iterable[str]) -> list[str]:
         """The project's files that a file imports by these names, packages around them included."""
         found: dict[str, None] = {}
@@ -119,7 +168,7 @@ class Sources:
         return list(found)
 
     def module(self, dotted: str, importer: str) -> str | None:
-        """The file of a module, as ``importer`` would get it; None where it is not the project's."""
+        """The file of a module, as ``importer`` would get it; None where it isn't the project's."""
         folder = importer.rpartition("/")[0]
         key = (dotted, folder)
         if key not in self._modules:
@@ -255,8 +304,14 @@ class Sources:
                 found[fixture.name] = (path, fixture)
         return found
 
-    def lineage(self, path: str, name: str) -> Iterator[tuple[str, str]]:
+    def lineage(self, path: str, name: str) -> tuple[Place, ...]:
         """A class and those of its bases that are the project's, the nearest first."""
+        key = (path, name)
+        if key not in self._lineages:
+            self._lineages[key] = tuple(self._lineage(path, name))
+        return self._lineages[key]
+
+    def _lineage(self, path: str, name: str) -> Iterator[Place]:
         seen: set[Place] = set()
         waiting = [(path, name)]
         while waiting:
@@ -270,9 +325,7 @@ class Sources:
             yield each
             for base in facts.classes[each[1]].bases:
                 place = (
-                    (each[0], base[2:])
-                    if base.startswith("L:")
-                    else self.place(base[2:], each[0])
+                    (each[0], base[2:]) if base.startswith("L:") else self.place(base[2:], each[0])
                 )
                 if place is not None:
                     waiting.append(place)

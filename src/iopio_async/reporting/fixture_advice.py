@@ -4,6 +4,7 @@ Each module's process sets up the fixtures of the session that it needs. Where t
 of what the modules took, a group would have them set up once.
 """
 
+from iopio_async.model.outcome import Source
 from iopio_async.model.stats import RunStats
 from iopio_async.reporting import wording
 from iopio_async.reporting.escape import escape_line
@@ -17,7 +18,12 @@ NAMED = 3
 
 
 def fixture_advice(stats: RunStats) -> str:
-    """A line about what a group would save, or ``""`` where that is little."""
+    """A line about what a group would save, or ``""`` where that is little.
+
+    Nothing is said of a run that replayed something, which spent no time on that.
+    """
+    if any(source is not Source.EXECUTED for source in stats.sources):
+        return ""
     spent_s = sum(module.duration_s for module in stats.modules.values())
     # Once it has to be set up in any case.
     saved_s = {

@@ -147,9 +147,12 @@ def assert_every_code_object_is_located(source: bytes) -> None:
             assert scope in scopes.digests, code
             if not scope.partition("#")[0].endswith(code.co_name):
                 # The body of a class, or a lazy one: part of the scope around it.
-                assert code.co_qualname.removesuffix(code.co_name).rstrip(".").removesuffix(
-                    ".<locals>"
-                ).startswith(scope.partition("#")[0].replace(MODULE, ""))
+                assert (
+                    code.co_qualname.removesuffix(code.co_name)
+                    .rstrip(".")
+                    .removesuffix(".<locals>")
+                    .startswith(scope.partition("#")[0].replace(MODULE, ""))
+                )
 
 
 OWN_SOURCES = sorted(Path(iopio_async.__file__).parent.rglob("*.py"))
@@ -194,7 +197,9 @@ except* ValueError:
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="the syntax came with 3.12")
 def test_type_parameters_belong_to_the_scope_around() -> None:
-    source = "def f[T: int](x: T) -> T:\n    return x\nclass C[U]:\n    def m(self): ...\ntype A = int\n"
+    source = (
+        "def f[T: int](x: T) -> T:\n    return x\nclass C[U]:\n    def m(self): ...\ntype A = int\n"
+    )
 
     assert_every_code_object_is_located(source.encode())
     assert differing(scopes_of(source), scopes_of(source.replace("T: int", "T: str"))) == {MODULE}

@@ -16,7 +16,7 @@ def write(path: Path, text: str = "") -> None:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for name, text in {
-        "pytest-9.2.0.dist-info/RECORD": "pytest/__init__.py,sha256=x,1\n_pytest/main.py,,\npy.py,,\n",
+        "pytest-9.2.0.dist-info/RECORD": "pytest/__init__.py,x,1\n_pytest/main.py,,\npy.py,,\n",
         "pytest_mock-3.0.dist-info/RECORD": 'pytest_mock/a.py,,\n"odd,name.py",,\n',
         "pytest_mock-3.0.dist-info/entry_points.txt": "[pytest11]\nmock = pytest_mock\n",
         "Goo.Cloud_A-1.dist-info/RECORD": "goo/cloud/a.py,,\n",

@@ -10,7 +10,6 @@ from iopio_async.project.listings import PATH_FILES, Listing, is_cache, scan
 EXTENSION = importlib.machinery.EXTENSION_SUFFIXES[0]
 
 
-
 def test_types_are_those_of_the_entries_themselves(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()

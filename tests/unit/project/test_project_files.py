@@ -35,7 +35,9 @@ def root(tmp_path: Path) -> Path:
 
 def git(root: Path, *arguments: str) -> None:
     environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    subprocess.run(["git", "-C", root, *arguments], check=True, capture_output=True, env=environment)
+    subprocess.run(
+        ["git", "-C", root, *arguments], check=True, capture_output=True, env=environment
+    )
 
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")

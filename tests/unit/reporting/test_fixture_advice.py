@@ -4,12 +4,16 @@ import pytest
 
 from iopio_async.model import events as ev
 from iopio_async.model.module import Framework
-from iopio_async.model.outcome import ModuleStatus
+from iopio_async.model.outcome import ModuleStatus, Source
 from iopio_async.model.stats import RunStats
 from iopio_async.reporting.fixture_advice import fixture_advice
 
 
-def run(*setups_s: tuple[tuple[str, float], ...], duration_s: float = 2.0) -> RunStats:
+def run(
+    *setups_s: tuple[tuple[str, float], ...],
+    duration_s: float = 2.0,
+    source: Source = Source.EXECUTED,
+) -> RunStats:
     """A run of modules that take so long each and set these fixtures up."""
     stats = RunStats()
     for number, own_s in enumerate(setups_s):
@@ -24,7 +28,7 @@ def run(*setups_s: tuple[tuple[str, float], ...], duration_s: float = 2.0) -> Ru
                 duration_s=duration_s,
                 setups_s=own_s,
             ),
-            ev.ModuleFinished(module=path, status=ModuleStatus.PASSED),
+            ev.ModuleFinished(module=path, status=ModuleStatus.PASSED, source=source),
         ):
             stats.apply(event)
     return stats
@@ -47,8 +51,9 @@ def test_a_dear_fixture_is_named_with_what_it_costs() -> None:
         run(*[(("db", 0.3),)] * 3, duration_s=0.4),
         run(*[(("db", 1.0),)] * 3, duration_s=20.0),
         run(*[((f"fixture_{n}", 1.0),) for n in range(9)]),
+        run(*[(("db", 1.3),)] * 12, source=Source.LOCAL_CACHE),
     ],
-    ids=["nothing", "once", "little time", "a small share", "nothing in common"],
+    ids=["nothing", "once", "little time", "a small share", "nothing in common", "replayed"],
 )
 def test_there_is_no_advice_that_would_save_little(stats: RunStats) -> None:
     assert fixture_advice(stats) == ""

@@ -90,7 +90,9 @@ class SharedFixtures:
             taken_s = self._clock() - began_s
             own_s = taken_s - self._inner_s.pop()
             self._inner_s[-1] += taken_s
-            name = str(fixturedef.argname)
+            # Fixtures of the same name may stand in many conftests and modules.
+            place = getattr(fixturedef, "baseid", "")
+            name = f"{fixturedef.argname} of {place}" if place else str(fixturedef.argname)
             self.setups_s[name] = self.setups_s.get(name, 0.0) + own_s
 
 

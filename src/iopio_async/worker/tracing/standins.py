@@ -19,6 +19,9 @@ class _Os:
     def __reduce__(self) -> "tuple[Any, ...]":
         return (__import__, ("os",))
 
+    def __deepcopy__(self, memo: object) -> "_Os":
+        return self
+
     def __repr__(self) -> str:
         return "<module 'os'>"
 

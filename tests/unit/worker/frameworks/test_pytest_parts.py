@@ -179,9 +179,9 @@ def test_set_up_of_the_session_is_measured_without_what_it_sets_up_in_turn(run: 
     shared = run(CLOCKED).certificate.shared
 
     setups_s = dict(shared.setups_s)
-    assert sorted(setups_s) == ["inner", "outer", "package"]
-    assert setups_s["inner"] >= 0.2
-    assert setups_s["outer"] < 0.2
+    assert sorted(setups_s) == [f"{name} of test_it.py" for name in ("inner", "outer", "package")]
+    assert setups_s["inner of test_it.py"] >= 0.2
+    assert setups_s["outer of test_it.py"] < 0.2
     assert not shared.hidden
 
 
