@@ -1,6 +1,6 @@
 """Rows about installed distributions, the editable ones included."""
 
-from cache_matrix.mutations import Distribution, Write
+from cache_matrix.mutations import Distribution, Folder, Write
 from cache_matrix.row import UNRELATED, Row, holding
 
 NAME = "dist_ROW"
@@ -93,6 +93,7 @@ ROWS: tuple[Row, ...] = (
         before=(
             Write("SITE/editable_ROW.pth", "@OUT@/editable_ROW\n"),
             Write("OUT/editable_ROW/editable_ROW.py", ONE),
+            Folder("OUT/editable_ROW/__pycache__"),
             Write("SITE/editable_ROW-1.0.dist-info/METADATA", "Name: editable_ROW\n"),
             Write("SITE/editable_ROW-1.0.dist-info/RECORD", "editable_ROW.pth,,\n"),
         ),

@@ -249,7 +249,7 @@ ROWS: tuple[Row, ...] = (
         "sys.path.insert(0, str(HERE / 'link'))\n" + IMPORTS_HELPER,
         {"one/helper_ROW.py": ONE, "two/helper_ROW.py": TWO},
         Link("link", "two"),
-        before=(Link("link", "one"),),
+        before=(Link("link", "one"), Folder("one/__pycache__")),
     ),
     Row(
         name="shadow_standard_library",

@@ -76,7 +76,7 @@ INTERPRETER_VARIABLES = {
 
 ROWS: tuple[Row, ...] = (
     Row(
-        name="testmon_filterwarnings_error",
+        name="missed_by_testmon_filterwarnings_error",
         test=WARNS,
         before=(Write("TOP/pytest.ini", "[pytest]\n"),),
         change=(Write("TOP/pytest.ini", WARNINGS_ARE_ERRORS),),

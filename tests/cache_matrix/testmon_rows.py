@@ -2,7 +2,8 @@
 
 It selects nothing after nine of these and little after the other two, so that a failing suite ends
 as if it were green. ``filterwarnings = error`` concerns every module of a project, so it is among
-the rows that stand alone.
+the rows that stand alone. (A folder whose name begins with ``test`` would have its ``conftest.py``
+loaded by pytest whatever is asked for, so no row's name does.)
 """
 
 from cache_matrix.mutations import Variable, Write
@@ -10,13 +11,13 @@ from cache_matrix.row import UNRELATED, Row
 
 ROWS: tuple[Row, ...] = (
     Row(
-        name="testmon_imported_constant",
+        name="missed_by_testmon_imported_constant",
         test="from settings_ROW import LIMIT\ndef test_it():\n    assert LIMIT == 1\n",
         files={"settings_ROW.py": "LIMIT = 1\n"},
         change=(Write("settings_ROW.py", "LIMIT = 2\n"),),
     ),
     Row(
-        name="testmon_class_attribute_of_imported_constant",
+        name="missed_by_testmon_class_attribute_of_imported_constant",
         test="from shapes_ROW import Shape\ndef test_it():\n    assert Shape.size == 2\n",
         files={
             "settings_ROW.py": "LIMIT = 1\n",
@@ -26,24 +27,24 @@ ROWS: tuple[Row, ...] = (
         change=(Write("settings_ROW.py", "LIMIT = 2\n"),),
     ),
     Row(
-        name="testmon_data_file",
+        name="missed_by_testmon_data_file",
         test="import json\ndef test_it():\n    assert json.load(open(DATA)) == [1]\n",
         files={"data.txt": "[1]"},
         change=(Write("data.txt", "[2]"),),
     ),
     Row(
-        name="testmon_environment_variable",
+        name="missed_by_testmon_environment_variable",
         test="def test_it():\n    assert os.environ.get('MATRIX_ROW', '1') == '1'\n",
         change=(Variable("MATRIX_ROW", "2"),),
     ),
     Row(
-        name="testmon_directory_listing",
+        name="missed_by_testmon_directory_listing",
         test="def test_it():\n    assert len(list((HERE / 'folder').glob('*.txt'))) == 1\n",
         files={"folder/a.txt": ""},
         change=(Write("folder/b.txt", ""),),
     ),
     Row(
-        name="testmon_shadowing_module",
+        name="missed_by_testmon_shadowing_module",
         test=(
             "sys.path[:0] = [str(HERE / 'first'), str(HERE / 'second')]\nimport shadowed_ROW\n"
             "def test_it():\n    assert shadowed_ROW.VALUE == 1\n"
@@ -52,7 +53,7 @@ ROWS: tuple[Row, ...] = (
         change=(Write("first/shadowed_ROW.py", "VALUE = 2\n"),),
     ),
     Row(
-        name="testmon_new_autouse_conftest",
+        name="missed_by_testmon_new_autouse_conftest",
         test="def test_it():\n    assert 'MATRIX_OF_ROW' not in os.environ\n",
         change=(
             Write(
@@ -63,7 +64,7 @@ ROWS: tuple[Row, ...] = (
         ),
     ),
     Row(
-        name="testmon_script_of_a_subprocess",
+        name="missed_by_testmon_script_of_a_subprocess",
         test=(
             "import subprocess\ndef test_it():\n"
             "    command = [sys.executable, str(HERE / 'script.py')]\n"
@@ -73,7 +74,7 @@ ROWS: tuple[Row, ...] = (
         change=(Write("script.py", "print(2)\n"),),
     ),
     Row(
-        name="testmon_lazy_import",
+        name="missed_by_testmon_lazy_import",
         test=(
             "from facade_ROW import answer\ndef test_it():\n    assert answer() == 1\n"
         ),
@@ -84,7 +85,7 @@ ROWS: tuple[Row, ...] = (
         change=(Write("lazy_ROW.py", "VALUE = 2\n"),),
     ),
     Row(
-        name="testmon_session_fixture",
+        name="missed_by_testmon_session_fixture",
         test="def test_it(number):\n    assert number == 1\n",
         files={
             "conftest.py": (

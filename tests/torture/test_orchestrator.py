@@ -198,9 +198,16 @@ def test_43_a_caller_that_ignores_the_end_of_children(project, method):
 
 #: Case 45: the files or folders that read the clock on the wall, and what for.
 WALL_CLOCK_READERS = {
-    "orchestration/assembly.py": "the run's id",
-    "orchestration/embedding.py": "when the run began, for people",
+    "orchestration/records.py": "the run's id, and when it began, for people",
+    "orchestration/": "since when nothing may change that tests read",
     "history/": "the age of what is on record",
+    "cache/": "the age of what is stored",
+    "project/": "since when a file has not changed",
+    "cli/begin.py": "since when nothing may change that the plan depends on",
+    "cli/receipt.py": "the age of a receipt",
+    "cli/why.py": "the age of a result, for people",
+    "cli/cache.py": "the age of what is stored, for people",
+    "worker/server.py": "what changed while it was being loaded",
 }
 WALL_CLOCKS = {"time", "time_ns", "localtime", "gmtime", "now", "utcnow", "today", "strftime"}
 

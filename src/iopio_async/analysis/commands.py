@@ -1,7 +1,8 @@
 """What a command line that a test starts reaches: a table of programs.
 
 Only words that are literal count; others are None. A program is known by the last part of its
-path, and ``python -m name`` is the program ``name``, but only where python is the one that runs the tests.
+path, and ``python -m name`` is the program ``name``, but only where python is the one that runs
+the tests.
 """
 
 import re

@@ -99,7 +99,7 @@ def _address(kind: str, text: str) -> str | None:
 
 
 def _path(_kind: str, text: str) -> str | None:
-    if ITEM in text or "\n" in text or not text or "://" in text:
+    if ITEM in text or "\n" in text or "://" in text or text in {"", ":memory:"}:
         return None
     place = ""
     for part in text.split(JOIN):

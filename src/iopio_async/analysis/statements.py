@@ -54,9 +54,13 @@ def flatten(body: list[ast.stmt], *, descend: bool) -> list[ast.AST]:
                 for each in reversed(child):
                     if type(each) not in _LEAVES and isinstance(each, ast.AST):
                         push(each)
-            elif child is not None and type(child) not in _LEAVES and isinstance(child, ast.AST):
-                if field not in {"annotation", "returns"}:
-                    push(child)
+            elif (
+                child is not None
+                and type(child) not in _LEAVES
+                and isinstance(child, ast.AST)
+                and field not in {"annotation", "returns"}
+            ):
+                push(child)
     return found
 
 
@@ -92,8 +96,8 @@ def bound_names(nodes: list[ast.AST]) -> set[str]:
             found.update(each.arg for each in [*arguments.args, *arguments.kwonlyargs])
         elif kind is ast.Lambda:
             found.update(each.arg for each in node.args.args)  # type: ignore[attr-defined]
-        elif kind is ast.ClassDef or (kind is ast.ExceptHandler and node.name):
-            found.add(node.name)  # type: ignore[attr-defined]
+        elif isinstance(node, ast.ClassDef | ast.ExceptHandler) and node.name:
+            found.add(node.name)
     return found
 
 

@@ -50,7 +50,7 @@ def run_given(invocation: Invocation, given: Mapping[str, object]) -> int:
         cache = open_cache(config, plan, began_ns=began_ns)
     if cache is not None:
         remember_command(config, invocation, given)
-    events = recalled_events(plan, cache) if cache is not None else None
+    events = recalled_events(plan, cache) if cache is not None and not cache.covered else None
     if cache is None or events is None:
         from iopio_async.cli.conduct import conduct
 

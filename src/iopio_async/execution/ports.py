@@ -86,7 +86,12 @@ class Placement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Executor(Protocol):
-    """Starts attempts. Used as an async context manager around a whole run."""
+    """Starts attempts. Used as an async context manager around a whole run.
+
+    ``directory`` is the run's own while it is entered, removed at its end.
+    """
+
+    directory: str
 
     async def __aenter__(self) -> Self:
         """Set up what all attempts share.

@@ -44,6 +44,7 @@ class Coverage:
         self._environment = environment
         self._directory = directory
         self._folders: list[str] = []
+        self._folders_of: dict[str, list[str]] = {}
         #: Modules → whether any attempt at them has left data.
         self._measured: dict[str, bool] = {}
 
@@ -59,8 +60,13 @@ class Coverage:
     def add(self, path: str, folder: str) -> None:
         """The module at ``path`` has covered what is in ``folder``, which is used up."""
         self._folders.append(folder)
+        self._folders_of.setdefault(path, []).append(folder)
         left = any(name.startswith(COVERAGE_DATA) for name in os.listdir(folder))
         self._measured[path] = self._measured.get(path, False) or left
+
+    def folders_of(self, path: str) -> list[str]:
+        """The folders with what the module at ``path`` has covered."""
+        return list(self._folders_of.get(path, ()))
 
     async def conclude(self, *, failed: bool) -> Conclusion:
         """Write the project's data file and the reports; ``failed`` says that some test did."""

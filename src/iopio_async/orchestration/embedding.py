@@ -22,6 +22,7 @@ from iopio_async.model.config import Config
 from iopio_async.model.outcome import CancelReason
 from iopio_async.model.stats import RunStats
 from iopio_async.orchestration import assembly, records
+from iopio_async.orchestration.covered import restore
 from iopio_async.orchestration.lookup import ResultCache, open_cache
 from iopio_async.orchestration.preparation import Plan, prepare
 from iopio_async.orchestration.session import Session
@@ -78,7 +79,7 @@ class Run:
             free_memory=MemoryGauge().free_bytes,
         )
         if cache is not None:
-            cache.begin(self._session.warn)
+            cache.begin(self._session.warn, self._coverage)
 
     @property
     def stats(self) -> RunStats:
@@ -113,6 +114,8 @@ class Run:
     async def _drive(self) -> None:
         try:
             async with self._executor:
+                if self._cache is not None:
+                    restore(self._cache.covered, self._executor.directory, self._coverage)
                 await self._session.run()
                 if self._cache is not None:
                     await self._cache.close()

@@ -24,17 +24,18 @@ from iopio_async.errors import InfrastructureError
 from iopio_async.model import events as ev
 from iopio_async.model.module import TestModule
 from iopio_async.model.stats import ModuleStats
-from iopio_async.model.trace import Input, Level, StoredResult
+from iopio_async.model.trace import Input, InputKind, Level, StoredResult, Trace
+from iopio_async.orchestration.covered import packed
+from iopio_async.orchestration.coverage import Coverage
 from iopio_async.orchestration.lookup import ResultCache, Variables
 from iopio_async.orchestration.tracing import TraceReader
 from iopio_async.project.changes import Recheck
 from iopio_async.project.digests import changed_ns
 from iopio_async.project.observer import Observer
+from iopio_async.wire.codec import encode_events
 
 #: Results of modules that ended within so long are kept together.
 GATHER_S = 0.5
-
-_encoder = msgspec.json.Encoder()
 
 
 class _Story(NamedTuple):
@@ -63,12 +64,14 @@ class Keeper:
         cache: ResultCache,
         reader: DiskReader,
         index: Index,
+        coverage: Coverage,
         *,
         began_ns: int,
         warn: Callable[[str], None],
     ) -> None:
         self._cache = cache
         self._store = DiskStore(reader, index)
+        self._coverage = coverage
         self._faults = reader.faults
         self._began_ns = began_ns
         self._start_ns = time.time_ns()
@@ -148,11 +151,15 @@ class Keeper:
             subject = self._disturbing(observer, changed[0])
             await self._store.refuse(key, module.path, f"{subject} changed while tests ran")
             return
-        events = _encoder.encode(story.events)
+        events = encode_events(story.events)
+        folders = self._coverage.folders_of(module.path)
+        covered = packed(folders) if folders else b""
         executed_at_s = self._began_ns / 1e9
         result = StoredResult(
-            trace=trace,
+            # Lines of a report move with every edit above them.
+            trace=in_whole_files(trace) if covered else trace,
             events=digest_of(events),
+            coverage=digest_of(covered) if covered else "",
             executed_at_s=executed_at_s,
             expires_at_s=expires_at_s(key, executed_at_s, self._cache.config.cache_ttl_s),
             duration_s=stats.duration_s,
@@ -161,7 +168,7 @@ class Keeper:
         if isinstance(clean, str):
             await self._store.refuse(key, module.path, clean)
         else:
-            await self._store.put(key, clean, [events])
+            await self._store.put(key, clean, [events, *([covered] if covered else [])])
 
     def _reader(self, module: TestModule, observer: Observer) -> TraceReader:
         variables = self._cache.variables(module.path)
@@ -189,6 +196,15 @@ class Keeper:
         if isinstance(status, str) or again.current(given) != given.value:
             return False
         return changed_ns(status, time.time_ns()) < self._start_ns
+
+
+def in_whole_files(trace: Trace) -> Trace:
+    """The trace with whole files in place of executed functions."""
+    inputs = tuple(
+        Input(InputKind.FILE, each.subject, each.value) if each.kind is InputKind.SOURCE else each
+        for each in trace.inputs
+    )
+    return msgspec.structs.replace(trace, inputs=inputs)
 
 
 def _read_beginning(path: bytes, length_bytes: int) -> bytes:

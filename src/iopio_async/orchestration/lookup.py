@@ -20,7 +20,7 @@ from iopio_async.cache.index import Index
 from iopio_async.cache.reader import DiskReader
 from iopio_async.cache.validate import Hit, Judge, Miss
 from iopio_async.cache.verdicts import verdicts
-from iopio_async.errors import InfrastructureError
+from iopio_async.errors import InfrastructureError, ProtocolError
 from iopio_async.model import events as ev
 from iopio_async.model.action import Action
 from iopio_async.model.config import Config
@@ -34,8 +34,10 @@ from iopio_async.project import interpreter
 from iopio_async.project.digests import ABSENT, Digests, Status
 from iopio_async.project.environment import Environment
 from iopio_async.project.observer import Observer
+from iopio_async.wire.codec import decode_events
 
 if TYPE_CHECKING:
+    from iopio_async.orchestration.coverage import Coverage
     from iopio_async.orchestration.keeping import Keeper
 
 #: Where the key of keyed digests is kept, beside the receipts that are called by such digests.
@@ -43,8 +45,6 @@ RECEIPTS, SECRET, SECRET_BYTES = "receipts", "secret", 32
 
 #: What an observer remembers between runs.
 DIGESTS, SCOPES = "digests", "scopes"
-
-_decoder: msgspec.json.Decoder[list[ev.AnyEvent]] = msgspec.json.Decoder(list[ev.AnyEvent])
 
 #: Variables of the environment with their values, as a key.
 Variables = tuple[tuple[str, str], ...]
@@ -74,6 +74,8 @@ class ResultCache:
         self._began_ns = began_ns
         self.folder = config.cache_dir or state.folder_of(config.root)
         self.warnings: list[str] = []
+        #: What recalled modules have covered, packed (see ``covered``).
+        self.covered: dict[str, bytes] = {}
         self.disproved: list[str] = []
         self._warn: Callable[[str], None] = self.warnings.append
         self._reader = DiskReader(self.folder, warn=self._tell)
@@ -178,19 +180,22 @@ class ResultCache:
             if not isinstance(verdict, Hit):
                 continue
             events = self._events(verdict)
-            if not events:
-                self.verdicts[path] = Miss(refusal="its stored events can't be read")
+            covered = self._reader.blob(verdict.coverage) if verdict.coverage else b""
+            if not events or covered is None:
+                self.verdicts[path] = Miss(refusal="what is stored of it can't be read")
             elif random.random() * 100 < self.config.audit_percent:
                 self._audited[path] = events
             else:
                 self._recalled[path] = events
+                if covered:
+                    self.covered[path] = covered
                 self.holds_until_s = min(self.holds_until_s, verdict.expires_at_s)
 
     def _events(self, hit: Hit) -> Sequence[ev.AnyEvent]:
         blob = self._reader.blob(hit.events)
         try:
-            events = _decoder.decode(blob or b"[]")
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            events = decode_events(blob or b"[]")
+        except ProtocolError:
             return ()
         if not events or not isinstance(events[-1], ev.ModuleFinished):
             return ()
@@ -203,14 +208,19 @@ class ResultCache:
 
     # -- keeping ---------------------------------------------------------------------------------
 
-    def begin(self, warn: Callable[[str], None]) -> None:
-        """Modules are about to be executed; ``warn`` is told from now on what is worth knowing."""
+    def begin(self, warn: Callable[[str], None], coverage: "Coverage") -> None:
+        """Modules are about to be executed; ``warn`` is told from now on what is worth knowing.
+
+        ``coverage`` has what they cover.
+        """
         from iopio_async.orchestration.keeping import Keeper
 
         # What lies in the project's folders now is what tests find, unless they add to it.
         self.observer.survey()
         self._warn = warn
-        self._keeper = Keeper(self, self._reader, self._index, began_ns=self._began_ns, warn=warn)
+        self._keeper = Keeper(
+            self, self._reader, self._index, coverage, began_ns=self._began_ns, warn=warn
+        )
 
     def heard(self, events: Sequence[ev.AnyEvent]) -> None:
         """These were told in this run."""

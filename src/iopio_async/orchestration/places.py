@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from iopio_async.model.trace import InputKind
 from iopio_async.planning.overrides import matches
 from iopio_async.project.distributions import site_of
-from iopio_async.project.listings import is_cache
+from iopio_async.project.listings import is_in_cache
 from iopio_async.project.observer import Observer
 
 #: What an input is looked up by: its kind and its subject.
@@ -50,14 +50,13 @@ class Places:
             return []
         site = site_of(path)
         if site and site != path:
-            return self._in_site(kind, site, path) or own
+            in_cache = is_in_cache(path[len(site) + 1 :])
+            return self._in_site(kind, site, path) or ([] if in_cache else own)
         folder, mark, below = path.partition("/.git/")
         if mark:
             kept = [] if below.startswith("objects/") else own
             return kept + self._heads(f"{folder}/.git")
-        if any(map(is_cache, subject.split("/"))):
-            return []
-        return own
+        return [] if is_in_cache(subject) else own
 
     def _in_site(self, kind: InputKind, site: str, path: str) -> list[Name]:
         """The distributions that a question about a path in a site directory leads to."""

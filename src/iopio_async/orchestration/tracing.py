@@ -35,7 +35,7 @@ from iopio_async.project.digests import ABSENT, changed_ns, look
 from iopio_async.project.distributions import normalised
 from iopio_async.project.environment import any_of
 from iopio_async.project.interpreter import standard_library
-from iopio_async.project.listings import is_cache
+from iopio_async.project.listings import is_in_cache
 from iopio_async.project.observer import Observer
 from iopio_async.wire import observations as wire
 
@@ -288,9 +288,7 @@ class TraceReader:
         if level is Level.COARSE:
             self._note((InputKind.PROJECT, ""), inputs)
         subjects = (self._observer.subject(os.fsdecode(path)) for path in written)
-        kept = frozenset(
-            subject for subject in subjects if not any(map(is_cache, subject.split("/")))
-        )
+        kept = frozenset(subject for subject in subjects if not is_in_cache(subject))
         reasons = tuple(dict.fromkeys(impure or opaque))
         return Reading(
             Trace(level=level, inputs=tuple(inputs.values()), reasons=reasons), written=kept

@@ -1,7 +1,7 @@
 """A module's claims: what its tests touch, by themselves, by their fixtures, and by whom they call.
 
-Each test is looked at for itself, because what it replaces, where it changes into and what its marks
-declare holds for it alone; what is set up for a whole class or module belongs to all of its tests.
+Each test is looked at for itself, because what it replaces, where it changes into and what its
+marks declare holds for it alone; what is set up for a class or module belongs to all of its tests.
 The claims of a module are those of its tests together, with those of all files that are imported
 for it. A declaration beats a rule.
 """
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from iopio_async.analysis.facts import HOLE, TOP, ClassFacts, Declaration, Fixture, Marks, Touch
+from iopio_async.analysis.facts import HOLE, TOP, ClassFacts, Declaration, Marks, Part, Touch
 from iopio_async.analysis.resources import reach_of, resource
 from iopio_async.analysis.rules import (
     ADDRESS_FIXTURES,
@@ -22,7 +22,8 @@ from iopio_async.analysis.rules import (
     PLUGIN_FIXTURES,
 )
 from iopio_async.model.module import Claim, Evidence, Mode, Reach
-from iopio_async.planning.reach import Found, Walk
+from iopio_async.planning.fixture_graph import FixtureGraph, class_layers
+from iopio_async.planning.reach import MAX_PARTS, Found, Walk
 from iopio_async.planning.sources import Place, Sources
 
 #: Held by a module that runs alone; all others share it.
@@ -42,6 +43,7 @@ _CLASS_SETUP = (
 #: In the name of an SQLite database.
 _READ_ONLY = re.compile(r"[?&](?:mode=ro|immutable=1)\b")
 _MEMORY_ENGINES = ("sqlite3", "spatialite", "dummy")
+_NO_PART = Part()
 #: How many values of parameters are looked at.
 _MAX_VALUES = 20
 
@@ -84,9 +86,9 @@ def claims_of(
 ) -> ModuleClaims:
     """The claims of the module at ``path``.
 
-    ``declared`` comes from the configuration and counts like the module's own marks; ``plugins`` are
-    dotted names of modules that the run loads as plugins. A rule's claim on a resource that has a
-    capacity is a need of one unit of it.
+    ``declared`` comes from the configuration and counts like the module's own marks; ``plugins``
+    are dotted names of modules that the run loads as plugins. A rule's claim on a resource that
+    has a capacity is a need of one unit of it.
     """
     chain = sources.conftests(path)
     if not declared and not any(map(sources.matters, (path, *chain))):
@@ -119,6 +121,8 @@ class _Module:
         #: Whose fixtures hold, the nearest file first.
         self.files = list(dict.fromkeys(files))
         self.layers = [sources.fixtures(each) for each in self.files]
+        self.budget = MAX_PARTS
+        self.graphs: dict[Place | None, FixtureGraph] = {}
         self.facts = sources.facts(path)
         self.imported = self._imported()
 
@@ -220,48 +224,37 @@ class _Module:
         path, name = unit.part
         part = sources.facts(path).parts.get(name)
         lineage = list(sources.lineage(*unit.owner)) if unit.owner else []
-        layers = [*({} if not lineage else self._class_fixtures(lineage)), *self.layers]
+        graph = self._graph(unit.owner, lineage)
         parameters = {key: values for marks in unit.marks for key, values in marks.parameters}
         wanted = [each for marks in unit.marks for each in marks.uses]
         if part is not None:
             wanted += [key for key, _ in part.params if key not in parameters]
             wanted += part.requests
-        wanted += [
-            fixture_name
-            for layer in layers
-            for fixture_name, (_, fixture) in layer.items()
-            if fixture.autouse
-        ]
-        fixtures, missing = self._closure(layers, wanted)
+        fixtures, missing = graph.closure([*wanted, *graph.autouse])
         patches = {each for marks in unit.marks for each in marks.patches}
         patches.update(part.patches if part is not None else ())
-        for where, fixture in fixtures.values():
-            patches.update(
-                sources.facts(where).parts[fixture.part].patches
-                if fixture.part in sources.facts(where).parts
-                else ()
-            )
-        walk = Walk(sources, frozenset(patches))
+        for where, fixture in fixtures:
+            patches.update(sources.facts(where).parts.get(fixture.part, _NO_PART).patches)
+        walk = Walk(sources, frozenset(patches), self.budget)
         indirect = {key: values for marks in unit.marks for key, values in marks.indirect}
         values: dict[int, str | None] = {}
-        # Each fixture after those that it requests, so that their values are known.
-        for index, (where, fixture) in reversed(list(fixtures.items())):
-            given = {
-                wish: self._value(layers, where, fixture, wish, fixtures, values)
+        for where, fixture in fixtures:
+            given: dict[str, str | None] = {
+                wish: values.get(id(granted[1]))
                 for wish in fixture.params
+                if (granted := graph.granted(wish, fixture)) is not None
             }
             owner = unit.owner if fixture.owner else None
             for value in indirect.get(fixture.name, ())[:_MAX_VALUES] or (None,):
                 own = {**given, "request": walk.fill(value, self.path, {}, unit.owner)}
                 walk.visit(where, fixture.part, own, owner)
-            fixture_part = sources.facts(where).parts.get(fixture.part)
-            if fixture_part is not None and fixture_part.value is not None:
-                values[index] = walk.fill(fixture_part.value, where, given, owner)
-        given = {}
-        for wish, _ in part.params if part is not None else ():
-            index = self._index(layers, wish)
-            if index in values:
-                given[wish] = values[index]
+            returned = sources.facts(where).parts.get(fixture.part, _NO_PART).value
+            values[id(fixture)] = walk.fill(returned, where, given, owner)
+        given = {
+            wish: values.get(id(granted[1]))
+            for wish, _ in (part.params if part is not None else ())
+            if (granted := graph.granted(wish)) is not None
+        }
         known = {
             key: [walk.fill(text, self.path, {}, unit.owner) for text in texts]
             for key, texts in parameters.items()
@@ -273,75 +266,17 @@ class _Module:
                 walk.visit(where, f"{owner_name}.{each}", {}, unit.owner)
         for each in _MODULE_SETUP:
             walk.visit(self.path, each)
+        self.budget -= walk.parts
         moved = walk.moves or not MOVING_FIXTURES.isdisjoint(missing)
         self._gather(walk, moved=moved, fake=not FAKE_FIXTURES.isdisjoint(missing))
         self._by_name(unit, lineage, missing)
 
-    def _class_fixtures(self, lineage: Sequence[Place]) -> list[dict[str, tuple[str, Fixture]]]:
-        layers = []
-        for path, owner in lineage:
-            layers.append(
-                {
-                    fixture.name: (path, fixture)
-                    for fixture in self.sources.facts(path).fixtures
-                    if fixture.owner == owner
-                }
-            )
-        return layers
-
-    def _closure(
-        self,
-        layers: Sequence[dict[str, tuple[str, Fixture]]],
-        wanted: Sequence[str],
-    ) -> tuple[dict[int, tuple[str, Fixture]], dict[str, None]]:
-        """The fixtures that are requested, by who they are, and names that no file defines."""
-        found: dict[int, tuple[str, Fixture]] = {}
-        missing: dict[str, None] = {}
-        waiting: list[tuple[str, int]] = [(name, 0) for name in dict.fromkeys(wanted)]
-        while waiting:
-            name, start = waiting.pop(0)
-            entry, layer = _lookup(layers, name, start)
-            if entry is None:
-                missing[name] = None
-                continue
-            key = id(entry[1])
-            if key in found:
-                # It must come after this one as well.
-                found[key] = found.pop(key)
-                continue
-            found[key] = entry
-            fixture = entry[1]
-            part = self.sources.facts(entry[0]).parts.get(fixture.part)
-            for wish in (*fixture.params, *(part.requests if part is not None else ())):
-                waiting.append((wish, layer + 1 if wish == fixture.name else 0))
-        return found, missing
-
-    def _index(self, layers: Sequence[dict[str, tuple[str, Fixture]]], name: str) -> int:
-        entry, _ = _lookup(layers, name, 0)
-        return id(entry[1]) if entry is not None else 0
-
-    def _value(
-        self,
-        layers: Sequence[dict[str, tuple[str, Fixture]]],
-        where: str,
-        fixture: Fixture,
-        wish: str,
-        fixtures: Mapping[int, tuple[str, Fixture]],
-        values: Mapping[int, str | None],
-    ) -> str | None:
-        """The value of a fixture that another one requests."""
-        start = 0
-        if wish == fixture.name:
-            start = next(
-                (
-                    number + 1
-                    for number, layer in enumerate(layers)
-                    if layer.get(wish, ("", None))[1] is fixture
-                ),
-                0,
-            )
-        entry, _ = _lookup(layers, wish, start)
-        return values.get(id(entry[1])) if entry is not None else None
+    def _graph(self, owner: Place | None, lineage: Sequence[Place]) -> FixtureGraph:
+        known = self.graphs.get(owner)
+        if known is None:
+            layers = [*class_layers(self.sources, lineage), *self.layers]
+            known = self.graphs[owner] = FixtureGraph(self.sources, layers)
+        return known
 
     # Claims.
 
@@ -371,9 +306,9 @@ class _Module:
             if name in PLUGIN_FIXTURES:
                 self._django(PLUGIN_FIXTURES[name], line, f"requests the fixture {name}")
             for override, user in ADDRESS_FIXTURES.items():
-                entry, _ = _lookup(self.layers, override, 0)
-                if name == user and entry is not None:
-                    where, fixture = entry
+                located = self._graph(None, ()).granted(override)
+                if name == user and located is not None:
+                    where, fixture = located
                     part = self.sources.facts(where).parts.get(fixture.part)
                     text = Walk(self.sources).fill(part.value, where, {}, None) if part else None
                     port = resource("port", text) if text else None
@@ -452,27 +387,16 @@ def _overrules(declarations: Iterable[Declaration]) -> bool:
     return any(each.locks is not None or each.shared is not None for each in declarations)
 
 
-def _lookup(
-    layers: Sequence[dict[str, tuple[str, Fixture]]], name: str, start: int
-) -> tuple[tuple[str, Fixture] | None, int]:
-    for number in range(start, len(layers)):
-        if name in layers[number]:
-            return layers[number][name], number
-    return None, len(layers)
-
-
 def _rows(parameters: Mapping[str, Sequence[str | None]]) -> list[dict[str, str | None]]:
     """Values that parameters take together, as far as one call shows them."""
     longest = max((len(values) for values in parameters.values()), default=0)
-    rows: list[dict[str, str | None]] = []
-    for number in range(min(max(longest, 1), _MAX_VALUES)):
-        rows.append(
-            {
-                name: values[number] if number < len(values) else None
-                for name, values in parameters.items()
-            }
-        )
-    return rows
+    return [
+        {
+            name: values[number] if number < len(values) else None
+            for name, values in parameters.items()
+        }
+        for number in range(min(max(longest, 1), _MAX_VALUES))
+    ]
 
 
 def _undone(found: Found, patches: Iterable[str]) -> bool:

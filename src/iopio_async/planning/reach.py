@@ -16,8 +16,11 @@ from iopio_async.planning.sources import Place, Sources
 
 #: What a class runs by itself when an object of it is made or entered.
 _BY_ITSELF = ("__init__", "__new__", "__post_init__", "__enter__", "__aenter__", "__call__")
-#: How many parts a walk visits at most; no real one comes near it.
-MAX_PARTS = 4000
+#: How many parts the walks of one module visit beyond its tests and fixtures; what lies further
+#: away is left to observation.
+MAX_PARTS = 20_000
+#: How many of them one walk does.
+MAX_PARTS_A_WALK = 1_000
 
 Bindings = tuple[tuple[str, str | None], ...]
 
@@ -33,7 +36,14 @@ class Found(msgspec.Struct, frozen=True):
 class Walk:
     """One walk. ``patches`` are dotted names that are replaced while it lasts."""
 
-    def __init__(self, sources: Sources, patches: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        patches: frozenset[str] = frozenset(),
+        budget: int = MAX_PARTS_A_WALK,
+    ) -> None:
+        self._budget = min(budget, MAX_PARTS_A_WALK)
+        self.parts = 0
         self.sources = sources
         self.patches = set(patches)
         self.cut = {name.rpartition(".")[2] for name in patches}
@@ -54,7 +64,7 @@ class Walk:
         waiting: list[tuple[str, str, dict[str, str | None], Place | None]] = [
             (path, name, dict(bindings or {}), receiver)
         ]
-        while waiting and len(self._seen) < MAX_PARTS:
+        while waiting:
             path, name, given, receiver = waiting.pop()
             part = self.sources.facts(path).parts.get(name)
             key = (path, name, tuple(sorted(given.items())), receiver)
@@ -68,6 +78,10 @@ class Walk:
                 if text is not None:
                     known = (path, touch.line, touch.kind, text, touch.mode.value)
                     self.found.setdefault(known, Found(touch, path, text))
+            self.parts += 1
+            if self.parts > self._budget:
+                # What is begun is looked at, and followed no further.
+                continue
             for call in part.calls:
                 waiting += self._called(call, path, name, given, receiver)
             if not waiting:

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from iopio_async.analysis.facts import NO_FACTS, FileFacts, Fixture
+from iopio_async.analysis.resources import reach_of
+from iopio_async.model.module import Reach
 
 #: Folders below the root directory that hold packages, in layouts in common use.
 SOURCE_FOLDERS = ("", "src", "lib", "python")
@@ -122,12 +124,17 @@ class Sources:
                 if not self.matters(path):
                     continue
                 facts = self.facts(path)
+                # What the product changes in its own process is its own affair.
+                testing = "test" in path
                 for name, part in facts.parts.items():
                     last = name.rpartition(".")[2]
                     owners = name.split(".")[:-1]
                     for owner in owners:
                         calls.setdefault(last, set()).add(owner)
-                    if part.touches or part.moves or part.patches or part.requests:
+                    disturbs = part.moves or part.patches or part.requests
+                    if (disturbs and testing) or any(
+                        testing or reach_of(touch.kind) is Reach.MACHINE for touch in part.touches
+                    ):
                         waiting.append(last)
                     for call in part.calls:
                         calls.setdefault(call.target[2:].rpartition(".")[2], set()).add(last)

@@ -7,7 +7,7 @@ that status was old enough then for any later change to show (see ``file_systems
 import errno
 import os
 from collections.abc import Callable
-from hashlib import file_digest
+from hashlib import file_digest, sha256
 from time import time_ns
 
 import msgspec
@@ -24,6 +24,9 @@ FORMAT = 1
 
 #: A memory that has grown beyond this forgets what the run did not ask for.
 MOST_REMEMBERED = 200_000
+
+#: Files up to this size are read in one piece.
+_AT_ONCE_BYTES = 1 << 20
 
 _Memory = tuple[int, dict[str, tuple[Status, str]]]
 _decoder: msgspec.msgpack.Decoder[_Memory] = msgspec.msgpack.Decoder(_Memory)
@@ -79,7 +82,10 @@ class Digests:
                 # A change from here on is later than this status, and so seen next time.
                 st = os.fstat(descriptor)
                 opened = (st.st_dev, st.st_ino, st.st_size, st.st_mtime_ns)
-                digest = file_digest(file, "sha256").hexdigest()
+                if status[2] <= _AT_ONCE_BYTES:
+                    digest = sha256(file.read()).hexdigest()
+                else:
+                    digest = file_digest(file, "sha256").hexdigest()
         except OSError as error:
             return failure(error)
         if opened == status[:4] and not self.is_fresh(status, seen_ns):

@@ -90,8 +90,19 @@ class Listing:
 
 
 def is_cache(name: str) -> bool:
-    """True for a name that tools use for what they keep."""
+    """True for a name in a listing that tools use for what they keep."""
     return name in CACHES or name.endswith(_CACHED_SUFFIXES)
+
+
+def is_in_cache(subject: str) -> bool:
+    """True for a path in what tools keep, or such a path itself.
+
+    Outside of the project only bytecode counts: there a folder of such a name may be anything.
+    Bytecode without a ``__pycache__`` around it may be all that there is of a module.
+    """
+    if subject.startswith("/"):
+        return "/__pycache__/" in subject or subject.endswith("/__pycache__")
+    return not CACHES.isdisjoint(subject.split("/"))
 
 
 def scan(path: str) -> dict[str, str]:

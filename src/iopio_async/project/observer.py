@@ -25,6 +25,9 @@ from iopio_async.project.listings import SEPARATOR, Listing, scan
 from iopio_async.project.project_files import project_files, walk
 from iopio_async.project.scope_memory import ScopeMemory
 
+#: How subjects begin that are not simply appended to the root.
+_SPECIAL = frozenset({"", "/", "."})
+
 #: What a path leads to, by the type in its mode.
 _TYPES = {stat.S_IFREG: "file", stat.S_IFDIR: "directory"}
 
@@ -57,7 +60,7 @@ class Observer:
         self._forget()
 
     def _forget(self) -> None:
-        self._values: dict[tuple[InputKind, str], tuple[str, int]] = {}
+        self._values: dict[tuple[str, str], tuple[str, int]] = {}
         self._followed: dict[str, Status | str] = {}
         self._unfollowed: dict[str, Status | str] = {}
         self._listings: dict[str, Listing] = {}
@@ -82,15 +85,16 @@ class Observer:
 
     def value(self, kind: InputKind, subject: str) -> str:
         """The current value of an input."""
-        if kind is InputKind.VARIABLE:
-            return self.environment.variable(subject)
-        if kind is InputKind.ENVIRONMENT:
-            return self.environment.whole()
-        known = self._values.get((kind, subject))
+        # Members of an enumeration are slow to hash, their values are not.
+        place = (kind._value_, subject)
+        known = self._values.get(place)
         if known is None:
+            if kind is InputKind.VARIABLE:
+                return self.environment.variable(subject)
+            if kind is InputKind.ENVIRONMENT:
+                return self.environment.whole()
             seen_ns = self._now_ns()
-            known = (_KINDS[kind](self, subject), seen_ns)
-            self._values[kind, subject] = known
+            known = self._values[place] = (_KINDS[place[0]](self, subject), seen_ns)
         return known[0]
 
     def current(self, given: Input) -> str:
@@ -125,7 +129,7 @@ class Observer:
 
     def told_ns(self, given: Input) -> int | None:
         """When this observer told just this value; None where it did not."""
-        known = self._values.get((given.kind, given.subject))
+        known = self._values.get((given.kind.value, given.subject))
         return known[1] if known is not None and known[0] == given.value else None
 
     def listed(self, path: str) -> Listing | None:
@@ -202,14 +206,17 @@ class Observer:
 
     def dated(self) -> set[str]:
         """The directories of which not only the type was looked at, by absolute path."""
-        asked = (subject for kind, subject in self._values if kind is InputKind.MTIME)
+        asked = (subject for kind, subject in self._values if kind == InputKind.MTIME)
         return {*self._listings, *map(self.path, asked)}
 
     # One method a kind.
 
     def _file(self, subject: str) -> str:
-        path = self.path(subject)
-        status = self.status(path)
+        # Written out, because it is done for thousands of files while the user waits.
+        path = self._below + subject if subject[:1] not in _SPECIAL else self.path(subject)
+        status = self._followed.get(path)
+        if status is None:
+            status = self._followed[path] = look(path)
         if isinstance(status, str):
             return status
         if stat.S_ISREG(status[5]):
@@ -286,16 +293,16 @@ class Observer:
             return None
 
 
-_KINDS: dict[InputKind, Callable[[Observer, str], str]] = {
-    InputKind.FILE: Observer._file,
-    InputKind.SOURCE: Observer._file,
-    InputKind.TYPE: Observer._type,
-    InputKind.STAT: Observer._stat,
-    InputKind.MTIME: Observer._modified,
-    InputKind.LINK: Observer._link,
-    InputKind.LISTING: Observer._listing,
-    InputKind.LOOKUP: Observer._lookup,
-    InputKind.DISTRIBUTION: Observer._distribution,
-    InputKind.DISTRIBUTIONS: Observer._distributions,
-    InputKind.PROJECT: Observer._project,
+_KINDS: dict[str, Callable[[Observer, str], str]] = {
+    InputKind.FILE.value: Observer._file,
+    InputKind.SOURCE.value: Observer._file,
+    InputKind.TYPE.value: Observer._type,
+    InputKind.STAT.value: Observer._stat,
+    InputKind.MTIME.value: Observer._modified,
+    InputKind.LINK.value: Observer._link,
+    InputKind.LISTING.value: Observer._listing,
+    InputKind.LOOKUP.value: Observer._lookup,
+    InputKind.DISTRIBUTION.value: Observer._distribution,
+    InputKind.DISTRIBUTIONS.value: Observer._distributions,
+    InputKind.PROJECT.value: Observer._project,
 }

@@ -32,6 +32,7 @@ from iopio_async.model.outcome import (
 from iopio_async.model.stats import ModuleStats, RunStats
 from iopio_async.reporting import blocks, summary, wording
 from iopio_async.reporting.escape import (
+    escape_block,
     escape_line,
     escape_message,
     github_quoted,
@@ -274,6 +275,8 @@ class Narrator:
         return details
 
     def _warning_issued(self, event: ev.WarningIssued) -> str:
+        if event.category == "iopio-report":
+            return "" if self._quiet else self._block(escape_block(event.message, color=False))
         if event.category in {"iopio", "iopio-detail"}:
             if self._quiet or (event.category == "iopio-detail" and not self._detailed):
                 return ""

@@ -6,17 +6,19 @@ The standard library's JSON carries them, which MessagePack by definition does n
 
 import json
 import re
+from collections.abc import Sequence
 
 import msgspec
 
 from iopio_async.errors import ProtocolError
 from iopio_async.model.action import SCHEMA_VERSION, Action
-from iopio_async.model.events import Envelope
+from iopio_async.model.events import AnyEvent, Envelope
 from iopio_async.wire.messages import AnyMessage
 
 _encoder = msgspec.msgpack.Encoder()
 _message_decoder: msgspec.msgpack.Decoder[AnyMessage] = msgspec.msgpack.Decoder(AnyMessage)
 _json_encoder = msgspec.json.Encoder()
+_events_decoder: msgspec.json.Decoder[list[AnyEvent]] = msgspec.json.Decoder(list[AnyEvent])
 
 encode_message = _encoder.encode
 
@@ -54,6 +56,32 @@ def decode_action(body: bytes) -> Action:
             hint="the tests' interpreter has another version of iopio installed",
         )
     return action
+
+
+def encode_events(events: Sequence[AnyEvent]) -> bytes:
+    """The bytes that :func:`decode_events` reads."""
+    try:
+        return _json_encoder.encode(events)
+    except UnicodeEncodeError:
+        return json.dumps(msgspec.to_builtins(events)).encode("ascii")
+
+
+def decode_events(data: bytes) -> list[AnyEvent]:
+    """The events of a stored result.
+
+    Raises:
+        ProtocolError: these are none.
+    """
+    try:
+        try:
+            return _events_decoder.decode(data)
+        except msgspec.ValidationError:
+            raise
+        except msgspec.DecodeError:
+            # The one kind of honest text that it can't read is a lone surrogate.
+            return msgspec.convert(json.loads(data), list[AnyEvent])
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError("these are not the events of a result") from error
 
 
 def encode_envelope_json(envelope: Envelope) -> bytes:

@@ -74,6 +74,7 @@ RESOURCES = {
     ("path", "a\x02/b"): "path:/b",
     ("path", "../a"): None,
     ("path", "/dev/null"): None,
+    ("path", ":memory:"): None,
     ("path", "@/tests/../x"): "path:x",
     ("sqlite", ":memory:"): None,
     ("url", "postgresql+asyncpg://u:p@127.0.0.1/db?ssl=1"): "postgresql://localhost:5432/db",

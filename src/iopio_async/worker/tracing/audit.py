@@ -7,7 +7,7 @@ the table is all that those cost. It never raises, whatever it is given.
 import sys
 
 from iopio_async.wire.observations import OPAQUE
-from iopio_async.worker.tracing import extensions, files, imports, network, processes
+from iopio_async.worker.tracing import extensions, files, functions, imports, network, processes
 from iopio_async.worker.tracing.record import record
 
 TYPE_CHECKING = False
@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 HANDLERS: "dict[str, Callable[[tuple[Any, ...]], None]]" = {
+    "code.__new__": functions.made,
     "cpython.run_file": processes.script_run,
     "ctypes.dlopen": extensions.library_opened,
+    "exec": functions.executed,
     "import": imports.imported,
     "open": files.opened,
     "os.chmod": files.changed,

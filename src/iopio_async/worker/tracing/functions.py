@@ -1,13 +1,14 @@
 """Functions of the project's files as they are begun, by ``sys.monitoring``.
 
-Each is told once; from then on the interpreter does not call back for it, so a function costs the
-same as without from its second call on.
+Code is watched from the moment that it is about to be executed as a module, with all functions that
+it holds; nobody else's code is touched. Each function is told once; from then on the interpreter
+does not call back for it, so it costs the same as without from its second call on.
 """
 
 import os
 import sys
 
-from iopio_async.wire.observations import CODE, READ
+from iopio_async.wire.observations import CODE
 from iopio_async.worker.tracing import files
 from iopio_async.worker.tracing.record import record
 from iopio_async.worker.tracing.territory import absolute, territory
@@ -17,52 +18,83 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-#: Tool identifiers in the order of preference: the last ones have names, and other tools want them.
+#: Tool identifiers in the order of preference: the others have names, and other tools want them.
 TOOLS = (4, 3, 2, 5, 0, 1)
 
 _fsencode = os.fsencode
+_Code = type(absolute.__code__)
 
-#: Files of the project, as they are told; empty for all others.
-_files: dict[str, bytes] = {}
+
+class _Watch:
+    """The tool's number, or -1; files of the project as they are told, empty for all others."""
+
+    def __init__(self) -> None:
+        self.tool = -1
+        self.files: dict[str, bytes] = {}
+
+
+_watch = _Watch()
+_monitoring: "Any" = getattr(sys, "monitoring", None)
 
 
 def available() -> bool:
     """True where the interpreter can tell which functions are begun."""
-    return hasattr(sys, "monitoring")
+    return _monitoring is not None
 
 
 def install() -> bool:
     """Tell each function of the project that is begun from here on; False if no tool is free."""
-    monitoring: Any = getattr(sys, "monitoring")  # noqa: B009 - unknown to 3.11
-    tool = next((number for number in TOOLS if monitoring.get_tool(number) is None), None)
-    if tool is None:
+    tool = next((number for number in TOOLS if _monitoring.get_tool(number) is None), -1)
+    if tool < 0:
         return False
-    disable = monitoring.DISABLE
+    disable = _monitoring.DISABLE
 
     def begun(code: "CodeType", _offset: int) -> object:
-        file = _files.get(code.co_filename)
-        if file is None:
-            file = _files[code.co_filename] = _spelled(code.co_filename)
-        # Lambdas, comprehensions and generator expressions belong to the code around them.
         if record.quiet:
             # Between a fork and the child's own trace: it is told when it is begun again.
             return None
+        file = _spelled(code.co_filename)
+        # Lambdas, comprehensions and generator expressions belong to the code around them.
         if file and (code.co_name[0] != "<" or code.co_name == "<module>"):
             record.tell(CODE, file, code.co_qualname.encode(), b"%d" % code.co_firstlineno)
         return disable
 
-    monitoring.use_tool_id(tool, "iopio")
-    monitoring.register_callback(tool, monitoring.events.PY_START, begun)
-    monitoring.set_events(tool, monitoring.events.PY_START)
+    _monitoring.use_tool_id(tool, "iopio")
+    _monitoring.register_callback(tool, _monitoring.events.PY_START, begun)
+    _watch.tool = tool
     return True
 
 
+def executed(arguments: "tuple[Any, ...]") -> None:
+    """``exec``: code is about to be executed, by ``exec``, ``eval`` or the import system."""
+    code = arguments[0]
+    if _watch.tool >= 0 and type(code) is _Code and _spelled(code.co_filename):
+        _watch_code(code)
+
+
+def made(arguments: "tuple[Any, ...]") -> None:
+    """``code.__new__``: a function's code is made of another's: it can't be told from that."""
+    name = arguments[1]
+    if type(name) is str and _watch.tool >= 0 and _spelled(name):
+        files.told_read(os.fsdecode(_spelled(name)))
+
+
+def _watch_code(code: "CodeType") -> None:
+    events = _monitoring.events.PY_START
+    pending = [code]
+    while pending:
+        code = pending.pop()
+        name = code.co_name
+        if name[0] != "<" or name == "<module>":
+            _monitoring.set_local_events(_watch.tool, code, events)
+        pending.extend(inner for inner in code.co_consts if type(inner) is _Code)
+
+
 def _spelled(file: str) -> bytes:
-    if file[:1] == "<":
-        return b""
-    path = absolute(file)
-    if not path or not territory.inside_project(path) or territory.drops(path):
-        return b""
-    if files.watch.whole:
-        record.tell(READ, _fsencode(path))
-    return _fsencode(path)
+    """A file of the project as it is told; empty for all others."""
+    spelled = _watch.files.get(file)
+    if spelled is None:
+        path = absolute(file) if file[:1] != "<" else ""
+        inside = path and territory.inside_project(path) and not territory.drops(path)
+        spelled = _watch.files[file] = _fsencode(path) if inside else b""
+    return spelled

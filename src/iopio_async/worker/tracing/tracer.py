@@ -30,7 +30,6 @@ class _Installed:
 
     def __init__(self) -> None:
         self.hooks = False
-        self.functions = False
         self.inherited = ("", 0)
 
 
@@ -58,11 +57,9 @@ def begin(*, create: bool = True) -> None:
     files.install()
     processes.install()
     imports.install()
+    if settlement.functions and not functions.install():
+        files.read_sources_whole()
     audit.install()
-    if settlement.functions:
-        _installed.functions = functions.install()
-        if not _installed.functions:
-            files.read_sources_whole()
     imports.look_at_import_system()
 
 
