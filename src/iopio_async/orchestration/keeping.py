@@ -27,6 +27,7 @@ from iopio_async.model.stats import ModuleStats
 from iopio_async.model.trace import Input, InputKind, Level, StoredResult, Trace
 from iopio_async.orchestration.covered import packed
 from iopio_async.orchestration.coverage import Coverage
+from iopio_async.orchestration.kept_traces import keep_trace
 from iopio_async.orchestration.lookup import ResultCache, Variables
 from iopio_async.orchestration.tracing import TraceReader
 from iopio_async.project.changes import Recheck
@@ -98,6 +99,8 @@ class Keeper:
         """A process of this module is gone; ``trace`` is what its tracer wrote down."""
         if path in self._stories:
             self._stories[path].traces.append(trace)
+        with contextlib.suppress(OSError):
+            keep_trace(path, trace, _read_beginning)
 
     async def keep(self, path: str, stats: ModuleStats) -> None:
         """Keep the module's result if it has its final word, and is one to be kept; or soon."""

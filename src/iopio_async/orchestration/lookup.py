@@ -141,7 +141,13 @@ class ResultCache:
 
     def key(self, module: TestModule) -> str:
         """The key of a module's action."""
-        return self._keys.key(self._action(module), self.variables(module.path))
+        variables = self.variables(module.path)
+        environment = self.observer_for(variables).environment
+        declared = [
+            (name, environment.variable(name))
+            for name in environment.names_like(self.config.cache.env)
+        ]
+        return self._keys.key(self._action(module), (*variables, *declared))
 
     # -- looking up ------------------------------------------------------------------------------
 

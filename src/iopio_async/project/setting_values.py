@@ -44,7 +44,7 @@ _SHARD = re.compile(r"([0-9]{1,6})/([0-9]{1,6})")
 MAX_DURATION_S = 1e9
 
 #: Set by iopio for each module; a setting must not contradict them.
-RESERVED_VARIABLES = ("IOPIO_SLOT", "IOPIO_RUN_ID")
+RESERVED_VARIABLES = ("IOPIO_SLOT", "IOPIO_RUN_ID", "IOPIO_KEEP_TRACES", "IOPIO_TRACEBACK")
 
 
 class UnfitError(Exception):

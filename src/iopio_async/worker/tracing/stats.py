@@ -170,13 +170,21 @@ def look(path: "Any", folder: "int | None", *, only_type: bool = False) -> None:
     if record.quiet:
         return
     given = path
-    # Most paths of a test are below its private directory: that is decided first.
-    if path.__class__ is str and territory.drops_private(path) and "/../" not in path:
-        return
+    if given.__class__ is not str:
+        try:
+            given = _fspath(given)
+        except TypeError:
+            return
+    if given.__class__ is str:
+        if given in told.all:
+            return
+        # Most paths of a test are below its private directory: that is decided first.
+        if territory.drops_private(given) and "/../" not in given:
+            return
     letter = TYPE if only_type else _wanted()
-    if letter is None or (letter is TYPE and given.__class__ is str and given in told.types):
+    if letter is None or (letter is TYPE and given in told.types):
         return
-    path = absolute(path, -1 if folder is None else folder)
+    path = absolute(given, -1 if folder is None else folder)
     if not path or territory.drops_status(path):
         return
     verdict = special(path)
@@ -185,7 +193,7 @@ def look(path: "Any", folder: "int | None", *, only_type: bool = False) -> None:
     if verdict == "impure":
         letter = TYPE
     record.tell(letter, _fsencode(path))
-    if path == given and given.__class__ is str:
+    if path == given:
         if letter is STAT:
             told.all.add(given)
         elif letter is TYPE:

@@ -68,6 +68,8 @@ class Territory:
         self._excepted: tuple[str, ...] = ()
         self._dropped: tuple[str, ...] = ()
         self._exact: frozenset[str] = frozenset()
+        self._single: frozenset[str] = frozenset()
+        self._settled: str | None = None
         #: The files whose doings are iopio's own, not the tests'.
         self.own_code = f"{OWN_TREE}/worker/"
 
@@ -79,6 +81,12 @@ class Territory:
         self._above_private = frozenset(
             parent for folder in folders for parent in (folder, *_parents(folder))
         )
+        if self._settled != root:
+            self._settle_root(root)
+            self._settled = root
+        self._single = frozenset(files)
+
+    def _settle_root(self, root: str) -> None:
         library = os.path.dirname(os.__file__)
         libraries = {
             spelling
@@ -97,9 +105,9 @@ class Territory:
             dropped.add(OWN_TREE)
         else:
             self.own_code = TRACING
-        if root:
-            self._excepted += (f"{root}/",) if f"{root}/".startswith(tuple(dropped)) else ()
         self._dropped = tuple(f"{folder}/" for folder in dropped)
+        if f"{root}/".startswith(self._dropped):
+            self._excepted += (f"{root}/",)
         interpreters = {sys.executable, getattr(sys, "_base_executable", "") or sys.executable}
         self._exact = frozenset(
             {
@@ -107,7 +115,6 @@ class Territory:
                 *(f"{os.path.dirname(folder)}/{archive}" for folder in libraries),
                 *interpreters,
                 *map(_realpath, interpreters),
-                *files,
             }
         )
 
@@ -117,7 +124,7 @@ class Territory:
             return True
         if path.startswith(self._dropped):
             return not path.startswith(self._excepted)
-        return path in self._exact
+        return path in self._exact or path in self._single
 
     def drops_status(self, path: str) -> bool:
         """The same, where only a status is asked for."""
