@@ -90,7 +90,9 @@ class ResultCache:
             load_scopes=lambda: self._reader.read(SCOPES) or b"",
         )
         self._keys = KeyMaker(
-            interpreter.identity(self._digests), self.observer.environment.keyed(), config.cache
+            interpreter.identity(self._digests),
+            self.observer.environment.keyed(config.cache.env),
+            config.cache,
         )
         self._index = Index.load(self._reader)
         self._observers: dict[Variables, Observer] = {(): self.observer}
@@ -223,6 +225,10 @@ class ResultCache:
 
         # What lies in the project's folders now is what tests find, unless they add to it.
         self.observer.survey()
+        # So with the folders that modules are imported from, which get byte code meanwhile.
+        for entry in sys.path:
+            if os.path.isabs(entry) and not standard(entry):
+                self.observer.listing(entry)
         self._warn = warn
         self._keeper = Keeper(
             self, self._reader, self._index, coverage, began_ns=self._began_ns, warn=warn

@@ -130,7 +130,7 @@ class Recheck:
         site = self._now.site(path)
         listing = self._listed_before(path)
         if listing is None:
-            if not self._path_is_older(path):
+            if not self._path_is_older(path) and not self._was_absent_before(path):
                 return False
         elif Site(listing, str).distributions != site.distributions:
             return False
@@ -165,6 +165,9 @@ class Recheck:
         if given.kind is InputKind.MTIME:
             return False
         return self._was_listed_before(path)
+
+    def _was_absent_before(self, path: str) -> bool:
+        return self._now.status_of_link(path) == ABSENT and self._was_listed_before(path)
 
     def _was_listed_before(self, path: str) -> bool:
         """A listing from before the start says that what is there is what was there, or nothing."""

@@ -106,11 +106,11 @@ class Environment:
             )
         return self._whole
 
-    def keyed(self) -> str:
-        """The keyed digest of the variables that every action depends on."""
+    def keyed(self, declared: Iterable[str] = ()) -> str:
+        """The keyed digest of the variables that every action depends on, and ``declared`` ones."""
         return self._digest(
             (name, self._values[name])
-            for name in self.names_like(KEYED)
+            for name in self.names_like((*KEYED, *declared))
             if not self._ignored(name) and name != "PYTHONHASHSEED"
         )
 

@@ -24,6 +24,7 @@ from iopio_async.wire.codec import decode_action
 from iopio_async.worker import surroundings
 from iopio_async.worker.recorder import Recorder
 from iopio_async.worker.tracing import bytecode
+from iopio_async.worker.tracing.record import record
 
 #: Exit code of a worker that could not even begin.
 UNUSABLE = 70
@@ -110,4 +111,5 @@ if __name__ == "__main__":
         code = surroundings.exit_code(leaving)
     except BaseException:
         sys.excepthook(*sys.exc_info())
+    record.last()
     surroundings.leave(code)

@@ -19,6 +19,7 @@ HANDLERS: "dict[str, Callable[[tuple[Any, ...]], None]]" = {
     "code.__new__": functions.made,
     "cpython.run_file": processes.script_run,
     "ctypes.dlopen": extensions.library_opened,
+    "ctypes.dlsym": extensions.symbol_taken,
     "exec": functions.executed,
     "import": imports.imported,
     "open": files.opened,

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_stat = os.stat
+_stat, _lstat = os.stat, os.lstat
 _open = open
 
 #: Comes between a module's name and the rest of its compiled file's.
@@ -36,10 +36,12 @@ def believable(bytecode_ns: int, source_mtime_ns: int, source_ctime_ns: int) -> 
 
 def _believed(bytecode: str, source: str) -> bool:
     try:
-        compiled, origin = _stat(bytecode), _stat(source)
+        compiled, origin, link = _stat(bytecode), _stat(source), _lstat(source)
     except (OSError, ValueError):
         return False
-    return believable(compiled.st_mtime_ns, origin.st_mtime_ns, origin.st_ctime_ns)
+    # A link that was led elsewhere is younger than what it leads to.
+    changed_ns = max(origin.st_ctime_ns, link.st_ctime_ns)
+    return believable(compiled.st_mtime_ns, origin.st_mtime_ns, changed_ns)
 
 
 def install(root: str) -> None:

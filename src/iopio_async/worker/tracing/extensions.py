@@ -13,6 +13,7 @@ from iopio_async.worker.tracing.territory import absolute, territory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _fsencode = os.fsencode
@@ -180,6 +181,38 @@ HARMLESS_LIBRARIES = (
     "ld-linux",
 )
 
+#: Functions of the C library, by the beginning of their names, that compute on what they are given
+#: (and the interpreter's own, which are found in the same place).
+HARMLESS_SYMBOLS = (
+    "Py",
+    "_Py",
+    "_dl_",
+    "abs",
+    "ato",
+    "clock_",
+    "div",
+    "errno",
+    "free",
+    "getpid",
+    "gettid",
+    "is",
+    "labs",
+    "mallo",
+    "mem",
+    "prctl",
+    "print",
+    "qsort",
+    "sched_",
+    "snprintf",
+    "sprintf",
+    "str",
+    "time",
+    "tolower",
+    "toupper",
+    "usleep",
+    "wcs",
+)
+
 
 def loaded(name: str, file: object) -> None:
     """A compiled module is loaded."""
@@ -215,6 +248,33 @@ def library_opened(arguments: "tuple[Any, ...]") -> None:
         files.told_read(path)
     if not text.rpartition("/")[2].startswith(HARMLESS_LIBRARIES):
         record.tell_reason(OPAQUE, f"the shared library {text} may read files unseen")
+
+
+def symbol_taken(arguments: "tuple[Any, ...]") -> None:
+    """``ctypes.dlsym``: a function of a library; what the C library's can read is not seen."""
+    library, name = arguments
+    file = getattr(library, "_name", None)
+    of_c = not file or os.path.basename(os.fsdecode(file)).startswith(("libc.", "libc-"))
+    if of_c and type(name) is str and not name.startswith(HARMLESS_SYMBOLS):
+        record.tell_reason(OPAQUE, f"calls {name} of the C library, which may read files unseen")
+
+
+def watch_history(readline: "Any") -> None:
+    """GNU readline opens its files by itself: tell of those that it is given."""
+    for name, usual in (("read_history_file", "~/.history"), ("read_init_file", "~/.inputrc")):
+        true = getattr(readline, name, None)
+        if true is not None:
+            setattr(readline, name, _reading(true, usual))
+
+
+def _reading(true: "Callable[..., object]", usual: str) -> "Callable[..., object]":
+    def read(filename: "Any" = None, *more: object) -> object:
+        files.told_read(absolute(os.path.expanduser(usual) if filename is None else filename))
+        return true(filename, *more)
+
+    read.__name__ = read.__qualname__ = true.__name__
+    read.__module__, read.__doc__ = "readline", true.__doc__
+    return read
 
 
 def watch_certificates(ssl: "Any") -> None:

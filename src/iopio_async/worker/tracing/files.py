@@ -100,6 +100,9 @@ def _opened(path: str, flags: int, writing: object, frame: "FrameType | None") -
     elif writing:
         kept = not flags & os.O_TRUNC if flags else False
         told_write(path, kept=kept)
+        if kept and flags & os.O_RDWR:
+            # What was there before can be read as well as changed.
+            record.tell(READ, _fsencode(path))
     else:
         _read(path, frame)
 

@@ -8,7 +8,6 @@ does not call back for it, so it costs the same as without from its second call 
 import os
 import sys
 
-from iopio_async.wire.observations import CODE
 from iopio_async.worker.tracing import files
 from iopio_async.worker.tracing.record import record
 from iopio_async.worker.tracing.territory import absolute, territory
@@ -56,7 +55,7 @@ def install() -> bool:
         file = _spelled(code.co_filename)
         # Lambdas, comprehensions and generator expressions belong to the code around them.
         if file and (code.co_name[0] != "<" or code.co_name == "<module>"):
-            record.tell(CODE, file, code.co_qualname.encode(), b"%d" % code.co_firstlineno)
+            record.tell_function(file, code.co_qualname.encode(), b"%d" % code.co_firstlineno)
         return disable
 
     _monitoring.use_tool_id(tool, "iopio")

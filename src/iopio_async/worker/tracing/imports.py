@@ -46,7 +46,10 @@ KNOWN_HOOKS = frozenset({"zipimporter", "path_hook_for_FileFinder", "_path_hook"
 TAKERS_OF_CODE = frozenset({"cloudpickle", "dill", "numba", "torch"})
 
 #: What is done to a module of the standard library once it is imported.
-AFTERWARDS: "dict[str, Callable[[Any], None]]" = {"ssl": extensions.watch_certificates}
+AFTERWARDS: "dict[str, Callable[[Any], None]]" = {
+    "readline": extensions.watch_history,
+    "ssl": extensions.watch_certificates,
+}
 
 
 class _Searches:

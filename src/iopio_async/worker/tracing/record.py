@@ -1,5 +1,9 @@
 """The trace file: each observation is appended once, in one write, before the thing happens.
 
+Only the functions that a worker itself begins are held back for a while: they are by far the most,
+and a worker that does not come to its end has no result that could be stored. In what it forks or
+starts, which tests may kill at any time, they are written one by one as well.
+
 The set of what was told is inherited by forks, as the file is. Whatever a test does to descriptors,
 records go to the file or nowhere else: its identity is looked at before each write. Where a record
 can't be written the file is removed, since a trace with a hole in it must not be believed.
@@ -8,16 +12,23 @@ can't be written the file is removed, since a trace with a hole in it must not b
 import fcntl
 import os
 
-from iopio_async.wire.observations import BEGIN, INCLUDE, MAX_RECORD_BYTES, OPAQUE, encode
+from iopio_async.wire.observations import BEGIN, CODE, INCLUDE, MAX_RECORD_BYTES, OPAQUE, encode
 
 # Bound before any test can patch them; those of ``os`` that ``stats`` wraps are the true ones here.
 _open, _close, _write, _fstat, _unlink = os.open, os.close, os.write, os.fstat, os.unlink
 _fcntl, _getpid = fcntl.fcntl, os.getpid
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 _APPENDING = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
 
 #: The tracer's descriptor has a number from here on: tests expect the low ones to be free.
 LOWEST_DESCRIPTOR = 64
+
+#: So many functions are held back.
+HELD_AT_MOST = 500
 
 #: No reason that is told is longer.
 MAX_REASON_BYTES = 1000
@@ -32,6 +43,11 @@ class Record:
         self._descriptor = -1
         self._identity = (-1, -1)
         self._told: set[bytes] = set()
+        #: Whether functions are held back, and those that are.
+        self._holding = False
+        self._held: list[bytes] = []
+        #: What is to be done before the worker takes itself apart.
+        self.last: Callable[[], None] = self.release
 
     @property
     def size_bytes(self) -> int:
@@ -65,6 +81,24 @@ class Record:
         self._append(b"".join(records))
         self.quiet = self._descriptor < 0
 
+    def hold(self) -> None:
+        """Hold functions back from here on, until :meth:`release`."""
+        self._holding = True
+
+    def release(self) -> None:
+        """Write what is held back, and hold nothing back any more."""
+        self._holding = False
+        self.flush()
+
+    def flush(self) -> None:
+        """Write what is held back."""
+        pieces = []
+        # Other threads may go on adding to it.
+        while self._held:
+            pieces.append(self._held.pop())
+        if pieces and not self.quiet:
+            self._append(b"".join(pieces))
+
     def end(self) -> None:
         """Tell nothing any more."""
         self.quiet = True
@@ -84,6 +118,17 @@ class Record:
         self._append(record)
         # Only now: a signal handler may raise while it is being written.
         self._told.add(record)
+
+    def tell_function(self, *fields: bytes) -> None:
+        """Append a function that is begun, or hold it back."""
+        record = encode(CODE, *fields)
+        if not self._holding:
+            self.tell(CODE, *fields)
+        elif record not in self._told:
+            self._told.add(record)
+            self._held.append(record)
+            if len(self._held) >= HELD_AT_MOST:
+                self.flush()
 
     def tell_reason(self, letter: bytes, reason: str) -> None:
         """Append a reason, in words."""

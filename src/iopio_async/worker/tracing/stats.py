@@ -112,7 +112,8 @@ told = _Told()
 
 def install() -> None:
     """Wrap them."""
-    true_stat, true_lstat, true_access, true_readlink = os.stat, os.lstat, os.access, os.readlink
+    true_stat, true_lstat, true_fstat = os.stat, os.lstat, os.fstat
+    true_access, true_readlink = os.access, os.readlink
     known = told.all
 
     def stat(
@@ -155,10 +156,18 @@ def install() -> None:
             look_at_link(path, dir_fd)
         return true_readlink(path, dir_fd=dir_fd)
 
+    def fstat(_os: object, fd: int) -> os.stat_result:
+        __tracebackhide__ = True
+        path = absolute(fd) if type(fd) is int else ""
+        if path and path not in known:
+            look(path, None)
+        return true_fstat(fd)
+
     stand_in("stat", stat)
     stand_in("lstat", lstat)
     stand_in("access", access)
     stand_in("readlink", readlink)
+    stand_in("fstat", fstat)
     # Bound early by a module that the worker itself needs.
     globber = getattr(sys.modules.get("glob"), "_StringGlobber", None)
     if globber is not None:

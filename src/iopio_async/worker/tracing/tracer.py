@@ -43,6 +43,9 @@ def install(action: "Action") -> None:
     settlement.functions = action.trace_functions and functions.available()
     files.watch.listings_of_pytest = _collects_freely(action)
     begin()
+    os.register_at_fork(before=record.flush, after_in_child=record.release)
+    record.hold()
+    record.last = finish
 
 
 def begin(*, create: bool = True) -> None:
@@ -68,6 +71,7 @@ def part() -> None:
 
     Nothing is told from here on until the server goes on, or the child has a trace of its own.
     """
+    record.flush()
     _installed.inherited = (record.file, record.size_bytes)
     record.quiet = True
 
@@ -93,6 +97,7 @@ def follow(action: "Action") -> None:
     files.watch.listings_of_pytest = _collects_freely(action)
     territory.settle(settlement.root, settlement.private, (settlement.file,))
     record.begin(settlement.file, settlement.functions, _installed.inherited)
+    record.hold()
     if action.trace_functions and not settlement.functions and functions.available():
         files.read_sources_whole()
 
@@ -104,12 +109,14 @@ def branch() -> None:
     settlement.file = f"{settlement.file}.{os.getpid()}"
     territory.settle(settlement.root, settlement.private, (settlement.file,))
     record.begin(settlement.file, settlement.functions, _installed.inherited)
+    record.hold()
 
 
 def finish() -> None:
     """At the end of a worker: what has to be looked at once more."""
     if _installed.hooks and not record.quiet:
         imports.look_at_import_system()
+        record.release()
 
 
 def uncacheable(reason: str) -> None:
