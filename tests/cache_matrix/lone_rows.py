@@ -4,6 +4,7 @@ from cache_matrix.mutations import (
     Chmod,
     Delete,
     Distribution,
+    Folder,
     Git,
     Link,
     Rename,
@@ -61,6 +62,9 @@ CONFIGURATIONS = {
 PLUGIN = "import pytest\n@pytest.fixture(autouse=True)\ndef breaks():\n    assert {}\n"
 PLUGIN_GROUP = "[pytest11]\nplugged = plugged_ROW\n"
 
+#: Hypothesis lists all distributions when it is loaded, whether it is used or not.
+NO_OTHER_PLUGINS = Variable("HYPOTHESIS_NO_PLUGINS", "1")
+
 #: Settings of ``[tool.iopio.cache]`` with what they make of a row.
 SETTINGS = "[tool.iopio.cache]\n{} = [{!r}]\n"
 
@@ -101,6 +105,7 @@ ROWS: tuple[Row, ...] = (
         name="plugin_installed",
         test=PASSES,
         plugins=True,
+        before=(NO_OTHER_PLUGINS,),
         harmless=(*UNRELATED, Distribution("other_ROW", "1.0", "VALUE = 1\n")),
         change=(Distribution("plugged_ROW", "1.0", PLUGIN.format(0), PLUGIN_GROUP),),
     ),
@@ -108,7 +113,10 @@ ROWS: tuple[Row, ...] = (
         name="plugin_upgraded",
         test=PASSES,
         plugins=True,
-        before=(Distribution("plugged_ROW", "1.0", PLUGIN.format(1), PLUGIN_GROUP),),
+        before=(
+            Distribution("plugged_ROW", "1.0", PLUGIN.format(1), PLUGIN_GROUP),
+            NO_OTHER_PLUGINS,
+        ),
         change=(Distribution("plugged_ROW", "1.1", PLUGIN.format(0), PLUGIN_GROUP),),
     ),
     Row(
@@ -163,6 +171,7 @@ ROWS: tuple[Row, ...] = (
             Write("OUT/one/helper_ROW.py", "VALUE = 1\n"),
             Write("OUT/two/helper_ROW.py", "VALUE = 2\n"),
             Write("SITE/added.pth", "@OUT@/one\n"),
+            Folder("OUT/one/__pycache__"),
         ),
     ),
     holding(
@@ -269,7 +278,7 @@ ROWS: tuple[Row, ...] = (
     # All files of the project.
     Row(
         name="coarse_any_file",
-        test="import subprocess\ndef test_it():\n    subprocess.run(['true'], check=True)\n",
+        test="import subprocess\ndef test_it():\n    subprocess.run(['cat', os.devnull], check=True)\n",
         harmless=(Write("OUT/notes.txt", ""), Write("__pycache__/x.pyc", "")),
         change=(Write("TOP/notes.txt", "anything"),),
         level=Level.COARSE,

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pytest
-from cache_matrix.mutations import Delete, Link, Mutation, Rewrite, Swap, Write
+from cache_matrix.mutations import Delete, Link, Mutation, Rename, Rewrite, Swap, Write
 from cache_matrix.row import Row
 from cache_matrix.world import (
     CACHED,
@@ -89,6 +89,14 @@ CASES = {
         (Write("absent_ROW.py", ""),),
     ),
     "link": Case("assert open(HERE / 'link').read() == 'one'", (Link("link", "two.txt"),)),
+    "folder_exchanged": Case(
+        "assert (HERE / 'folder' / 'a').read_text() == ''",
+        (Rename("folder", "old"), Rename("other", "folder")),
+    ),
+    "folder_link": Case(
+        "assert open(HERE / 'way' / 'a').read() == ''",
+        (Link("way", "other"),),
+    ),
     "conftest": Case("pass", (Write("conftest.py", "raise RuntimeError\n"),)),
     "own_file": Case("pass", (Write("test_ROW.py", "def test_other():\n    assert 0\n"),)),
 }
@@ -97,6 +105,7 @@ FILES = {
     "data.txt": "one",
     "two.txt": "two",
     "folder/a": "",
+    "other/a": "x",
     "helper_ROW.py": "VALUE = 1\ndef look():\n    return 1\n",
 }
 
@@ -109,7 +118,7 @@ def _row(name: str, case: Case) -> Row:
             f"    finally:\n        wait()\n    {case.behind}\n"
         ),
         files=FILES,
-        before=(Link("link", "data.txt"),),
+        before=(Link("link", "data.txt"), Link("way", "folder")),
     )
 
 

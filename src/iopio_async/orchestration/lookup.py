@@ -9,6 +9,7 @@ them, if none of them changed since the run began.
 import os
 import random
 import secrets
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -227,7 +228,7 @@ class ResultCache:
         self.observer.survey()
         # So with the folders that modules are imported from, which get byte code meanwhile.
         for entry in sys.path:
-            if os.path.isabs(entry) and not standard(entry):
+            if os.path.isabs(entry) and entry not in interpreter.standard_library():
                 self.observer.listing(entry)
         self._warn = warn
         self._keeper = Keeper(

@@ -45,6 +45,7 @@ class Recheck:
         self._now = before.again()
         self._start_ns = start_ns
         self._judged: dict[Input, bool] = {}
+        self._ways: dict[str, bool] = {}
 
     def changed(self, inputs: Iterable[Input]) -> list[Input]:
         """Those inputs that may have had another value at some time since the start."""
@@ -98,6 +99,8 @@ class Recheck:
         return self._path_is_older(path)
 
     def _path_is_older(self, path: str) -> bool:
+        if not self._way_is_the_same(path):
+            return False
         status = self._now.status(path)
         while status == ABSENT and path not in {"/", ""}:
             # To come and go, it would have changed the first directory on the way that is there.
@@ -107,6 +110,29 @@ class Recheck:
                 # Anybody's directory, in which something changes all the time.
                 return True
         return self._status_is_older(status)
+
+    def _way_is_the_same(self, path: str) -> bool:
+        """No link on the way was led elsewhere, and no directory that was seen was exchanged.
+
+        What is in a directory that was renamed keeps its times; so does the target of a link.
+        """
+        if path in {"/", ""}:
+            return True
+        known = self._ways.get(path)
+        if known is None:
+            known = self._ways[path] = self._step_is_the_same(path) and self._way_is_the_same(
+                os.path.dirname(path)
+            )
+        return known
+
+    def _step_is_the_same(self, path: str) -> bool:
+        now = self._now.status_of_link(path)
+        if isinstance(now, str):
+            return True
+        if stat.S_ISLNK(now[5]):
+            return self._status_is_older(now)
+        before = self._before.known_status(path) if stat.S_ISDIR(now[5]) else None
+        return before is None or isinstance(before, str) or before[:2] == now[:2]
 
     def _status_is_older(self, status: Status | str) -> bool:
         if isinstance(status, str):

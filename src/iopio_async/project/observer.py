@@ -147,6 +147,10 @@ class Observer:
             known = self._followed[path] = look(path)
         return known
 
+    def known_status(self, path: str) -> Status | str | None:
+        """The status of what an absolute path leads to, if it has been looked at."""
+        return self._followed.get(path)
+
     def status_of_link(self, path: str) -> Status | str:
         """The status of the path itself."""
         known = self._unfollowed.get(path)
@@ -241,7 +245,10 @@ class Observer:
         if isinstance(status, str):
             return status
         link = self.status_of_link(path)
-        prefix = "link:" if not isinstance(link, str) and stat.S_ISLNK(link[5]) else ""
+        prefix = ""
+        if not isinstance(link, str) and stat.S_ISLNK(link[5]):
+            # Whose status it is can be told from it: ``samefile`` does.
+            prefix = f"link:{self._link(subject)}:"
         return f"{prefix}{stat.S_IMODE(status[5]):o} {self._file(subject)}"
 
     def _modified(self, subject: str) -> str:

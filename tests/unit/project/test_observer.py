@@ -121,7 +121,7 @@ def test_a_raw_status_is_type_permissions_and_content(observe: Make, root: Path)
     observer = observe()
 
     assert observer.value(InputKind.STAT, "data.txt") == f"640 {DATA}"
-    assert observer.value(InputKind.STAT, "link") == f"link:640 {DATA}"
+    assert observer.value(InputKind.STAT, "link") == f"link:data.txt:640 {DATA}"
     assert observer.value(InputKind.STAT, "pkg") == "755 directory"
 
 
