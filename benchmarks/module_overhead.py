@@ -36,7 +36,8 @@ def make_project(folder: Path, modules: int, imports: Sequence[str]) -> None:
 def commands() -> dict[str, list[str]]:
     """The runners by name."""
     pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    iopio = [sys.executable, "-m", "iopio_async", "run", "-q", "--workers", "2", "--start-method"]
+    iopio = [sys.executable, "-m", "iopio_async", "run", "-q", "--no-cache", "--workers", "2"]
+    iopio += ["--start-method"]
     found = {SINGLE: pytest}
     if importlib.util.find_spec("xdist") is not None:
         found["pytest -n 2"] = [*pytest, "-n", "2"]

@@ -86,7 +86,12 @@ def run_files(
 def run_iopio(
     target: Target, workers: int, options: Sequence[str]
 ) -> tuple[Finished, Mapping[str, int]]:
-    """`iopio run`, whose report, written within the time taken, has the counts."""
+    """`iopio run`, whose report, written within the time taken, has the counts.
+
+    Without the cache, so that every round executes everything; a variant may ask for it.
+    """
+    if "--refresh" not in options:
+        options = ["--no-cache", *options]
     with tempfile.TemporaryDirectory(prefix="report-") as folder:
         file = Path(folder) / "report.json"
         finished = run(target, iopio_command(target, workers, file, options))
