@@ -15,12 +15,16 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from commands import Target, iopio_command, run, target_of
 from suites import DEFAULT_FOLDER, REPOSITORY, SuiteError, find_installation
@@ -73,6 +77,11 @@ class Trace:
             elif letter == ob.PACKAGE:
                 self.packages = True
 
+    @cached_property
+    def packages_read(self) -> set[str]:
+        """Installed packages of which any file is in the trace: their distributions are inputs."""
+        return {package for path in self.paths if (package := _package(path))}
+
     def folders(self) -> set[str]:
         """Everything on a search path: importing looks at their status and lists them."""
         return {folder for entries in self.searched.values() for folder in entries}
@@ -80,6 +89,9 @@ class Trace:
     def covers(self, path: str) -> bool:
         """Whether the trace holds the path, or what it was looked at for."""
         if path in self.paths:
+            return True
+        package = _package(path)
+        if package and package in self.packages_read:
             return True
         folder, _, base = path.rpartition("/")
         if os.path.basename(folder) == "__pycache__":
@@ -100,6 +112,12 @@ class Trace:
         return self.packages and (".dist-info" in path or ".egg-info" in path)
 
 
+def _package(path: str) -> str:
+    """The installed package, or module, that a path belongs to; ``""`` where it is none."""
+    site, separator, inner = path.rpartition("/site-packages/")
+    return f"{site}/{inner.partition('/')[0]}" if separator and "/" in inner else ""
+
+
 @dataclass(frozen=True)
 class Allowed:
     """A root below which nothing needs to be in a trace, and why."""
@@ -107,19 +125,50 @@ class Allowed:
     root: str
     why: str
 
+
+class AllowList:
+    """Roots, in a form that answers quickly."""
+
+    def __init__(self, allowed: Iterable[Allowed], private: Path) -> None:
+        self.roots = {each.root.rstrip("/") for each in allowed}
+        # Whoever makes a folder looks at those above it.
+        self.above = {str(each) for each in private.parents}
+
     def holds(self, path: str) -> bool:
-        """Whether the path is the root or below it."""
-        return path == self.root or path.startswith(self.root.rstrip("/") + "/")
+        """Whether the path is a root or below one, or what an interpreter starts with."""
+        if path in self.above or AT_START.fullmatch(os.path.basename(path)):
+            return True
+        if ENUMERATED.fullmatch(path):
+            return True
+        folder, name = os.path.split(path)
+        if os.path.basename(folder) == "__pycache__":
+            source = f"{os.path.dirname(folder)}/{name.partition('.')[0]}.py"
+            return self.holds(source)
+        while path not in {"/", ""}:
+            if path in self.roots:
+                return True
+            path = os.path.dirname(path)
+        return False
 
 
-def allow_list(target: Target, private: Path, interpreter: dict[str, str]) -> list[Allowed]:
+def allow_list(target: Target, private: Path, facts: dict[str, Any]) -> list[Allowed]:
     """The roots that need no trace for this target."""
+    terminal = "what GNU readline is set to, by whoever imports it"
     own = "iopio itself: its version is part of the action"
     system = "the system's libraries, which the interpreter's own digest stands for"
     return [
-        Allowed(interpreter["base"], "the interpreter and its standard library"),
-        Allowed(interpreter["iopio"], own),
+        Allowed(facts["base"], "the interpreter and its standard library"),
+        Allowed(facts["iopio"], own),
         Allowed(str(private), "private to the run"),
+        *(
+            Allowed(file, "listed by an installed plugin: its identity is an input always")
+            for file in facts["plugins"]
+        ),
+        *(
+            Allowed(root, terminal)
+            for root in ("/etc/inputrc", "/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo")
+        ),
+        *(Allowed(os.path.expanduser(root), terminal) for root in ("~/.inputrc", "~/.terminfo")),
         Allowed(str(target.python.parent), "the environment's interpreter"),
         Allowed(str(target.python.parent.parent / "pyvenv.cfg"), "the environment's interpreter"),
         Allowed(str(target.tree / ".test_cache"), own),
@@ -127,25 +176,37 @@ def allow_list(target: Target, private: Path, interpreter: dict[str, str]) -> li
         *(Allowed(root, system) for root in ("/etc/ld.so.cache", "/etc/ld.so.preload")),
         Allowed("/etc/localtime", "the time zone, part of the action's key"),
         Allowed("/proc/self", "the process itself"),
+        Allowed("/var/lib/libuuid", "the clock of unique numbers, which are random"),
         *(Allowed(f"/dev/{each}", "a device") for each in ("null", "zero", "urandom", "tty")),
         Allowed("/sys/fs/cgroup", "how many CPUs there are"),
     ]
 
 
-#: Base names read while an interpreter starts, before anything of ours can: the action's key.
-AT_START = (".pth", "pyvenv.cfg", "._pth", "sitecustomize", "usercustomize")
+#: Names that an interpreter looks for as it starts, before anything of ours can: the action's key.
+AT_START = re.compile(
+    r"python3\d+(\.zip|t?\._pth)|pyvenv\.cfg|pybuilddir\.txt|Modules|.*\.pth"
+    r"|(site|user)customize.*|lib|python3?(\.\d+)?"
+)
 
 
-def facts_of(target: Target) -> dict[str, str]:
-    """The interpreter's base folder and where iopio is. Raises SuiteError."""
-    code = (
-        "import json, os, sys, iopio_async as i\n"
-        "print(json.dumps({'base': os.path.realpath(sys.base_prefix),"
-        " 'iopio': os.path.dirname(i.__file__)}))"
-    )
-    ended = run(target, [str(target.python), "-P", "-c", code])
+#: What pytest reads of all distributions to find its plugins: which those are is an input always.
+ENUMERATED = re.compile(r".*\.(dist|egg)-info(/(entry_points\.txt|METADATA|PKG-INFO))?")
+
+#: Prints where the interpreter and iopio are, and the files of all plugins of pytest's.
+FACTS = """\
+import importlib.metadata as metadata, json, os, sys, iopio_async
+plugins = {entry.dist.name for entry in metadata.entry_points(group="pytest11")}
+files = [os.path.normpath(file.locate()) for name in plugins for file in metadata.files(name) or ()]
+own = os.path.dirname(iopio_async.__file__)
+print(json.dumps({"base": os.path.realpath(sys.base_prefix), "iopio": own, "plugins": files}))
+"""
+
+
+def facts_of(target: Target) -> dict[str, Any]:
+    """What :data:`FACTS` prints. Raises SuiteError."""
+    ended = run(target, [str(target.python), "-P", "-c", FACTS])
     try:
-        facts: dict[str, str] = json.loads(ended.output)
+        facts: dict[str, Any] = json.loads(ended.output)
     except ValueError:
         raise SuiteError(f"{target.name}: {ended.output.strip()[-300:]}") from None
     return facts
@@ -212,7 +273,7 @@ class Verdict:
         return lines
 
 
-def judge(target: Target, modules: list[Module], traces: Path, allowed: list[Allowed]) -> Verdict:
+def judge(target: Target, modules: list[Module], traces: Path, allowed: AllowList) -> Verdict:
     """Holds each module's touched paths against its trace."""
     verdict = Verdict(target.name)
     inside = str(target.tree) + "/"
@@ -231,7 +292,7 @@ def judge(target: Target, modules: list[Module], traces: Path, allowed: list[All
         folders = trace.folders()
         for path, touch in module.touches.items():
             verdict.counts["paths"] += 1
-            if any(each.holds(path) for each in allowed) or path.endswith(AT_START):
+            if allowed.holds(path):
                 verdict.counts["allowed"] += 1
             elif trace.covers(path) or path in folders:
                 verdict.counts["traced"] += 1
@@ -269,7 +330,7 @@ def examine(target: Target, workers: int, options: list[str], keep: Path | None)
                     modules[event["pid"]] = event["module"]
         if not modules:
             raise SuiteError(f"{target.name}: no module ran:\n{finished.output[-600:]}")
-        allowed = allow_list(target, private, facts_of(target))
+        allowed = AllowList(allow_list(target, private, facts_of(target)), private)
         with log.open(encoding="utf-8", errors="replace") as lines:
             processes = read_log(lines, str(target.tree))
         return judge(target, attribute(processes, modules), traces, allowed)
@@ -297,7 +358,7 @@ def targets_of(options: argparse.Namespace) -> list[Target]:
         if not options.python:
             raise SuiteError("--tree needs --python, the interpreter that sees the project")
         tree, python = options.tree.resolve(), options.python.absolute()
-        targets.append(Target(tree.name, tree, python, tuple(options.tests)))
+        targets.append(Target(str(tree), tree, python, tuple(options.tests)))
     if not targets:
         raise SuiteError("nothing to examine; name suites of the corpus, or give --tree")
     return targets
@@ -312,7 +373,7 @@ def main(arguments: list[str] | None = None) -> int:
             raise SuiteError("there is no strace on this machine; install it (Linux only)")
         for target in targets_of(options):
             for method in options.start_method or ("spawn", "forkserver"):
-                room = options.keep and options.keep / f"{target.name}-{method}"
+                room = options.keep and options.keep / f"{target.tree.parent.name}-{method}"
                 verdict = examine(target, options.workers, ["--start-method", method], room)
                 verdict.name = f"{target.name}, {method}"
                 print("\n".join(verdict.lines(options.most)), flush=True)

@@ -1,7 +1,7 @@
 """Rows about installed distributions, the editable ones included."""
 
 from cache_matrix.mutations import Distribution, Folder, Write
-from cache_matrix.row import UNRELATED, Row, holding
+from cache_matrix.row import UNRELATED, Level, Row, holding
 
 NAME = "dist_ROW"
 ONE, TWO = "VALUE = 1\n", "VALUE = 2\n"
@@ -10,6 +10,7 @@ ONE, TWO = "VALUE = 1\n", "VALUE = 2\n"
 BESIDE = (*UNRELATED, Distribution("other_ROW", "1.0", ONE))
 
 IMPORTS = "import importlib.metadata as metadata"
+#: Whoever asks for the entry points of a group looks at all distributions.
 GROUP = "[matrix_ROW]\nname = other_ROW:VALUE\n"
 
 
@@ -77,6 +78,7 @@ ROWS: tuple[Row, ...] = (
         "len(metadata.entry_points(group='matrix_ROW')) == 0",
         Distribution("other_ROW", "1.0", ONE, GROUP),
         imports=IMPORTS,
+        level=Level.COARSE,
     ),
     holding(
         "distribution_entry_point_gone",
@@ -84,6 +86,7 @@ ROWS: tuple[Row, ...] = (
         Distribution("other_ROW", None),
         imports=IMPORTS,
         before=(Distribution("other_ROW", "1.0", ONE, GROUP),),
+        level=Level.COARSE,
     ),
     holding(
         "editable",

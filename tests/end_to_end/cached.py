@@ -6,6 +6,7 @@ Every run is a process of its own, as a person would start it; what it says is r
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +132,11 @@ class Project:
         ended = self.call("why", *words)
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
+
+    def wait_until(self, moment_s: float) -> None:
+        """Have commands run, as time passes, until the clock says that."""
+        while time.time() < moment_s:
+            assert self.call("cache", "path").returncode == 0
 
     def stored(self) -> list[str]:
         """The names of all entries and blobs."""

@@ -221,7 +221,7 @@ CASES = {
         "import json, os, subprocess, sys\ndef test():\n"
         "    subprocess.run([sys.executable, 'script.py', 'other.txt'], check=True)\n"
         "    look = 'import json, os, sys; print(json.dumps([dict(os.environ), sys.path[1:],"
-        " sorted(name for name in sys.modules if name.startswith((\"iopio\", \"site\")))]))'\n"
+        ' sorted(name for name in sys.modules if name.startswith(("iopio", "site")))]))\'\n'
         "    own = {k: v for k, v in os.environ.items() if k != 'PYTEST_CURRENT_TEST'}\n"
         "    said = subprocess.run([sys.executable, '-c', look], env=own, check=True,"
         " stdout=subprocess.PIPE).stdout\n"

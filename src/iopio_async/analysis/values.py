@@ -55,6 +55,9 @@ _CONSTANTS: dict[str, str] = {
 }
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def as_text(value: Value) -> str | None:
     """A value as it is kept in facts."""
     if value is None:
@@ -180,7 +183,10 @@ class Reader:
         value = node.value
         if isinstance(value, bytes):
             return value.decode("utf-8", "replace")
-        return value if isinstance(value, int | str) else None
+        if isinstance(value, str):
+            # Half of a surrogate pair can't be stored, and names nothing.
+            return value if value.isascii() or not _SURROGATE.search(value) else None
+        return value if isinstance(value, int) else None
 
     def _name(self, node: ast.Name, _depth: int) -> Value:
         names, name = self.names, node.id

@@ -25,7 +25,9 @@ SECRET = "secret"
 FORMAT = 1
 
 #: Variables that differ from shell to shell and mean nothing to a run.
-VOLATILE = frozenset({"_", "SHLVL", "PWD", "OLDPWD", "WINDOWID", "TERM_SESSION_ID", "COLORTERM"})
+VOLATILE = frozenset(
+    {"_", "SHLVL", "PWD", "OLDPWD", "WINDOWID", "TERM_SESSION_ID", "COLORTERM", "TMPDIR"}
+)
 
 #: Changes of a file younger than this may share their time stamp with an earlier one.
 GRANULARITY_NS = 20_000_000

@@ -6,6 +6,7 @@ are told again. What was executed, and passed at once, is kept with its inputs a
 them, if none of them changed since the run began.
 """
 
+import contextlib
 import os
 import random
 import secrets
@@ -111,12 +112,15 @@ class ResultCache:
 
     def _load_secret(self) -> bytes:
         try:
+            if self.config.cache_dir:
+                # Asked for by name, it may be anywhere; the project itself is never made again.
+                os.makedirs(os.path.dirname(self.folder), exist_ok=True)
             folder = state.ensure(self.folder, RECEIPTS)
             file = os.path.join(folder, SECRET)
             try:
                 secret = state.read(file)
             except FileNotFoundError:
-                state.write_atomically(file, secrets.token_bytes(SECRET_BYTES))
+                _write_first(file, secrets.token_bytes(SECRET_BYTES))
                 secret = state.read(file)
             if len(secret) == SECRET_BYTES:
                 return secret
@@ -310,6 +314,21 @@ class ResultCache:
         if followed is None or unfollowed is None:
             return None
         return Touched(followed, unfollowed, self.observer.dated())
+
+
+def _write_first(file: str, data: bytes) -> None:
+    """Write a file unless somebody else was faster: all runs of a project have the same key."""
+    temporary = state.temporary_beside(file)
+    state.write_atomically(temporary, data)
+    try:
+        os.link(temporary, file)
+    except FileExistsError:
+        pass
+    except OSError:
+        # There are file systems without links; there, the last one wins.
+        os.replace(temporary, file)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(temporary)
 
 
 def _stati(seen: Mapping[str, Status | str]) -> dict[str, Status] | None:

@@ -3,14 +3,13 @@
 The question is answered backwards, once for all files: from each touch to whoever calls its
 function, and on from there. A touch that goes by an argument counts only with callers that show
 what they pass, so whoever opens what it is told to is live for those who tell it, and for nobody
-else. Callers are found by the last part of a name, without regard to where that is defined: there
-are rather too many.
+else. Methods of unknown objects are found by their names alone, so there are rather too many.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from iopio_async.analysis.facts import HOLE, Call, FileFacts, Part, Touch
+from iopio_async.analysis.facts import HOLE, NO_FACTS, Call, FileFacts, Part, Touch
 from iopio_async.analysis.resources import reach_of, resource
 from iopio_async.model.module import Reach
 
@@ -26,31 +25,43 @@ _NOTHING: frozenset[str] = frozenset()
 
 
 class Liveness(NamedTuple):
-    """Live functions and classes, and the last parts of their names."""
+    """Live functions: ``touching`` are those with a way to a touch, however their objects came by.
 
-    parts: frozenset[Place]
-    classes: frozenset[Place]
+    ``names`` are the last parts of names that are worth following from there: of those functions,
+    and of all that make objects whose methods are among them.
+    """
+
+    touching: frozenset[Place]
     names: frozenset[str]
 
 
 def liveness(
-    files: Mapping[str, FileFacts], known: Callable[[str, str, str], bool]
+    files: Mapping[str, FileFacts],
+    known: Callable[[str, str, str], bool],
+    resolve: Callable[[str, str], Place | None],
 ) -> Liveness:
-    """What is live in these files. ``known`` says if a hole, by kind and name, can be filled."""
-    return _Search(files, known).run()
+    """What is live in these files.
+
+    ``known`` says if a hole, by kind, name and file, can be filled, and ``resolve`` what the target
+    of a call means in a file.
+    """
+    return _Search(files, known, resolve).run()
 
 
 class _Search:
     def __init__(
-        self, files: Mapping[str, FileFacts], known: Callable[[str, str, str], bool]
+        self,
+        files: Mapping[str, FileFacts],
+        known: Callable[[str, str, str], bool],
+        resolve: Callable[[str, str], Place | None],
     ) -> None:
         self.files = files
         self.known = known
+        self.resolve = resolve
         self.callers: dict[str, list[_Caller]] = {}
         self.heirs: dict[str, set[str]] = {}
+        self._families: dict[str, dict[str, None]] = {}
         self.attributes: set[str] = set()
-        self.classes: set[Place] = set()
-        self.class_names: set[str] = set()
         self.needs: dict[Place, set[frozenset[str]]] = {}
         self.waiting: list[tuple[Place, frozenset[str]]] = []
 
@@ -79,10 +90,29 @@ class _Search:
             place, wanted = self.waiting.pop()
             if wanted in self.needs[place]:
                 self._to_callers(place, wanted)
-        names = {name.rpartition(".")[2] for _, name in self.needs}
-        return Liveness(
-            frozenset(self.needs), frozenset(self.classes), frozenset(names | self.class_names)
-        )
+        touching = frozenset(self.needs)
+        return Liveness(touching, frozenset(self._following(touching)))
+
+    def _following(self, touching: frozenset[Place]) -> set[str]:
+        """The names by which a walk arrives at live functions, or at who makes their objects."""
+        makers: dict[str, set[str]] = {}
+        for called, calls in self.callers.items():
+            makers[called] = {name.rpartition(".")[2] for (_, name), _, _ in calls}
+        found = {name.rpartition(".")[2] for _, name in touching}
+        waiting = [
+            owner
+            for path, name in touching
+            for owner in name.split(".")[:-1]
+            if owner in self.files[path].classes or "." in name
+        ]
+        made: set[str] = set()
+        while waiting:
+            each = waiting.pop()
+            if each not in made:
+                made.add(each)
+                waiting += makers.get(each, ())
+                waiting += self.heirs.get(each, ())
+        return found | made
 
     def _wanted(self, touch: Touch, path: str) -> frozenset[str] | None:
         if "\0" not in touch.text:
@@ -117,29 +147,46 @@ class _Search:
     def _to_callers(self, place: Place, wanted: frozenset[str]) -> None:
         path, name = place
         owner, _, last = name.rpartition(".")
-        part = self.files[path].parts[name]
         if owner in self.files[path].classes and last in BY_ITSELF:
             for called in self._with_heirs(owner.rpartition(".")[2]):
-                self._through(called, part, wanted, path, argued=last == _ARGUED)
-            self._make(path, owner)
-        by_method = self._through(last, part, wanted, path, argued=True)
-        if by_method and owner in self.files[path].classes:
-            self._make(path, owner)
+                self._through(called, place, wanted, argued=last == _ARGUED)
+        self._through(last, place, wanted, argued=True)
 
     def _through(
-        self, called: str, part: Part, wanted: frozenset[str], path: str, *, argued: bool
-    ) -> bool:
-        """Go on to those who call this name; true where one does so on an unknown object."""
-        unknown = False
+        self, called: str, callee: Place, wanted: frozenset[str], *, argued: bool
+    ) -> None:
+        """Go on to those who call this name."""
+        path, name = callee
+        part = self.files[path].parts[name]
         for place, caller, call in self.callers.get(called, ()):
             if not argued and not call.called:
                 continue
             further = self._passed(part, wanted, path, call if argued else None, place[0])
             if further is None or (further and not caller.params):
                 continue
-            unknown = unknown or call.target.startswith("M:")
+            if not self._may_mean(call.target, place, callee, called):
+                continue
             self._need(place, further)
-        return unknown
+
+    def _may_mean(self, target: str, caller: Place, callee: Place, called: str) -> bool:
+        """Say whether a call can arrive at a function or class, or at one of its heirs."""
+        kind, owner = target[:2], callee[1].rpartition(".")[0]
+        method = owner in self.files[callee[0]].classes
+        if kind == "M:":
+            return method
+        if kind == "S:":
+            own = caller[1].rpartition(".")[0].rpartition(".")[2]
+            theirs = owner.rpartition(".")[2]
+            return method and (own in self._with_heirs(theirs) or theirs in self._with_heirs(own))
+        found = self.resolve(target, caller[0])
+        if found is None:
+            return False
+        if found == callee:
+            return True
+        # A class that inherits it, or a method by the name of its class.
+        return found[1] != "" and (method or callee[1] in self.files[callee[0]].classes) and (
+            found[1].rpartition(".")[2] == called
+        ) and found[1] not in self.files.get(found[0], NO_FACTS).parts
 
     def _passed(
         self, part: Part, wanted: frozenset[str], path: str, call: Call | None, caller: str
@@ -162,23 +209,14 @@ class _Search:
         # What is no parameter of its own is an outer function's, or fixtures' `request`.
         return further if wanted <= {name for name, _ in part.params} else None
 
-    def _make(self, path: str, owner: str) -> None:
-        """A class whose objects are worth knowing: whoever makes one is live."""
-        waiting = [(path, owner)]
-        while waiting:
-            place = waiting.pop()
-            if place in self.classes:
-                continue
-            self.classes.add(place)
-            for last in self._with_heirs(place[1].rpartition(".")[2]):
-                if last in self.class_names:
-                    continue
-                self.class_names.add(last)
-                for caller, _, _ in self.callers.get(last, ()):
-                    self._need(caller, _NOTHING)
-
-    def _with_heirs(self, name: str) -> Sequence[str]:
-        found = [name]
-        for each in found:
-            found += [heir for heir in sorted(self.heirs.get(each, ())) if heir not in found]
-        return found
+    def _with_heirs(self, name: str) -> Mapping[str, None]:
+        known = self._families.get(name)
+        if known is None:
+            known = self._families[name] = {name: None}
+            waiting = [name]
+            while waiting:
+                for heir in sorted(self.heirs.get(waiting.pop(), ())):
+                    if heir not in known:
+                        known[heir] = None
+                        waiting.append(heir)
+        return known

@@ -7,6 +7,7 @@ directories, where the times tell of every other name too, and for what is not t
 times. Where neither can speak, the input counts as changed.
 """
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterable
@@ -28,6 +29,9 @@ _IN_DIRECTORY = frozenset({InputKind.LOOKUP, InputKind.DISTRIBUTION, InputKind.D
 _CONTENT = frozenset(
     {InputKind.FILE, InputKind.SOURCE, InputKind.STAT, InputKind.MTIME, InputKind.LINK}
 )
+
+#: As many links after each other as the system follows.
+MOST_LINKS = 40
 
 #: The type of a path, by that in a listing. What a link leads to is not listed.
 _LISTED = {FILE: "file", DIRECTORY: "directory", OTHER: "other"}
@@ -190,7 +194,20 @@ class Recheck:
             return SEPARATOR.join(found) == given.value
         if given.kind is InputKind.MTIME:
             return False
-        return self._was_listed_before(path)
+        return self._was_listed_before(self._where_it_leads(path))
+
+    def _where_it_leads(self, path: str) -> str:
+        """The path that a link dangles at, if it and the way to it are old; else itself."""
+        if self._now.status(path) != ABSENT or not self._way_is_the_same(path):
+            return path
+        end = path
+        for _ in range(MOST_LINKS):
+            link = self._now.status_of_link(end)
+            if isinstance(link, str) or not stat.S_ISLNK(link[5]):
+                return end
+            with contextlib.suppress(OSError):
+                end = os.path.normpath(os.path.join(os.path.dirname(end), os.readlink(end)))
+        return path
 
     def _was_absent_before(self, path: str) -> bool:
         return self._now.status_of_link(path) == ABSENT and self._was_listed_before(path)

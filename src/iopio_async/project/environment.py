@@ -54,7 +54,6 @@ KEYED = (
     "LC_*",
     "TZ",
     "TZDIR",
-    "TMPDIR",
     "PYTHON*",
     "VIRTUAL_ENV",
     "LD_*",

@@ -9,7 +9,7 @@ import os
 import sys
 
 from iopio_async.wire.observations import FIND, OPAQUE, PACKAGE, READ, SEARCH
-from iopio_async.worker.tracing import extensions, files
+from iopio_async.worker.tracing import databases, extensions, files
 from iopio_async.worker.tracing.callers import caller, enumerates_plugins
 from iopio_async.worker.tracing.record import record
 from iopio_async.worker.tracing.territory import absolute, territory
@@ -48,6 +48,7 @@ TAKERS_OF_CODE = frozenset({"cloudpickle", "dill", "numba", "torch"})
 #: What is done to a module of the standard library once it is imported.
 AFTERWARDS: "dict[str, Callable[[Any], None]]" = {
     "readline": extensions.watch_history,
+    "sqlite3.dbapi2": databases.watch_attaching,
     "ssl": extensions.watch_certificates,
 }
 

@@ -80,9 +80,13 @@ def _wrap_fork_exec() -> None:
     true: Any = _posixsubprocess.fork_exec
 
     def fork_exec(arguments: "Any", executables: "Any", *rest: "Any") -> int:
-        # Of the rest: whether to close descriptors, which not, the directory, the environment.
+        # Of the rest: the directory, the environment, and behind others group, groups and user.
         try:
             changed = prepared(executables, arguments, rest[3], rest[2])
+            if changed is not None and any(other is not None for other in rest[15:18]):
+                # Another user may not be allowed to write our file.
+                told_process(_first_of(executables, rest[2]))
+                changed = None
         except (IndexError, TypeError, ValueError):
             changed = None
         if changed is not None:

@@ -67,9 +67,7 @@ class Record:
         create: bool = True,
     ) -> None:
         """Append to ``file`` from here on; ``include`` is what of another trace comes before."""
-        self.quiet = True
-        if self._descriptor >= 0:
-            _close(self._descriptor)
+        self.end()
         self.file = file
         try:
             self._reach(os.O_CREAT if create else 0)
@@ -102,7 +100,8 @@ class Record:
     def end(self) -> None:
         """Tell nothing any more."""
         self.quiet = True
-        if self._descriptor >= 0:
+        # What a test has put in its place is not ours to close.
+        if self._is_reached():
             _close(self._descriptor)
         self._descriptor = -1
 

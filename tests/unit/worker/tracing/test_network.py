@@ -1,0 +1,77 @@
+"""Which connections can be repeated."""
+
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from iopio_async.wire.observations import IMPURE
+from iopio_async.worker.tracing import network
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback", "numeric"),
+    [
+        ("localhost", True, False),
+        ("127.0.0.1", True, True),
+        ("127.9.9.9", True, True),
+        ("::1", True, True),
+        ("", True, False),
+        ("10.0.0.1", False, True),
+        ("fe80::1", False, True),
+        ("127.example.org", False, False),
+        ("example.org", False, False),
+        ("a.localhost", True, False),
+    ],
+)
+def test_hosts(host: str, loopback: bool, numeric: bool) -> None:
+    assert network.is_loopback(host) is loopback
+    assert network.is_numeric(host) is numeric
+
+
+def test_look_ups(told: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", "test_a.py::test_b (call)")
+    for host in (None, "", "localhost", b"127.0.0.1", "10.0.0.1", ("::1", 80)):
+        network.looked_up((host, 80))
+    assert told() == []
+    network.looked_up((b"example.org", 80))
+    assert told() == [(IMPURE, (b"looks up example.org in test_a.py::test_b",))]
+
+
+def test_connections_to_others(told: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTEST_CURRENT_TEST", raising=False)
+    for address in (("10.0.0.1", 5432), "/run/service", ("::1", 1, 0, 0)):
+        network.connected((None, address))
+    assert [reason for _, (reason,) in told()] == [
+        b"connects to 10.0.0.1:5432",
+        b"connects to /run/service",
+        b"connects to ::1:1",
+    ]
+
+
+def test_connections_within(told: Callable[[], Any]) -> None:
+    private = os.path.join(os.getcwd(), "..", "private", "socket")
+    for address in (None, os.path.normpath(private), b"\0abstract", "", (0, 0)):
+        network.connected((None, address))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        network.connected((None, server.getsockname()))
+    assert told() == []
+
+
+def test_a_listener_of_a_child_is_within(told: Callable[[], Any]) -> None:
+    reading, writing = os.pipe()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()
+        child = os.fork()
+        if child == 0:
+            os.close(writing)
+            os.read(reading, 1)
+            os._exit(0)
+    # Only the child holds it now; without a mark in its environment it is somebody else's.
+    network.connected((None, address))
+    os.close(writing)
+    os.waitpid(child, 0)
+    os.close(reading)
+    assert [letter for letter, _ in told()] == [IMPURE]
