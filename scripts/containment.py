@@ -40,6 +40,8 @@ KEEP_VARIABLE = "IOPIO_KEEP_TRACES"
 #: Record letters whose first field is a path that the trace holds.
 PATH_LETTERS = (ob.READ, ob.SOURCE, ob.WRITE, ob.LIST, ob.TYPE, ob.STAT, ob.MTIME, ob.LINK)
 
+CONTENT_LETTERS = (ob.READ, ob.SOURCE, ob.WRITE, ob.STAT)
+
 #: Letters after which any file of the project is taken for an input.
 COARSE_LETTERS = (ob.PROCESS, ob.OPAQUE)
 
@@ -49,6 +51,8 @@ class Trace:
     """A module's trace, as far as it says something of paths."""
 
     paths: set[str] = field(default_factory=set)
+    #: Those of which the content is an input, or that were written.
+    contents: set[str] = field(default_factory=set)
     searched: dict[bytes, tuple[str, ...]] = field(default_factory=dict)
     #: (folder, top name) of everything that was looked for by import.
     names: set[tuple[str, str]] = field(default_factory=set)
@@ -64,6 +68,8 @@ class Trace:
                 self.read(Path(os.fsdecode(fields[0])).read_bytes()[: int(fields[1])])
             elif letter in PATH_LETTERS:
                 self.paths.add(os.fsdecode(fields[0]))
+                if letter in CONTENT_LETTERS:
+                    self.contents.add(os.fsdecode(fields[0]))
             elif letter == ob.SEARCH:
                 self.searched[fields[0]] = tuple(map(os.fsdecode, fields[1:]))
             elif letter == ob.FIND:
@@ -80,18 +86,19 @@ class Trace:
     @cached_property
     def packages_read(self) -> set[str]:
         """Installed packages of which any file is in the trace: their distributions are inputs."""
-        return {package for path in self.paths if (package := _package(path))}
+        return {package for path in self.contents if (package := _package(path))}
 
     def folders(self) -> set[str]:
         """Everything on a search path: importing looks at their status and lists them."""
         return {folder for entries in self.searched.values() for folder in entries}
 
-    def covers(self, path: str) -> bool:
-        """Whether the trace holds the path, or what it was looked at for."""
-        if path in self.paths:
-            return True
+    def covers(self, path: str, *, opened: bool) -> bool:
+        """Whether the trace holds the path, or what it was looked at for.
+
+        What was opened must be there itself, not only the name that an import looked for.
+        """
         package = _package(path)
-        if package and package in self.packages_read:
+        if path in (self.contents if opened else self.paths) or package in self.packages_read:
             return True
         folder, _, base = path.rpartition("/")
         if os.path.basename(folder) == "__pycache__":
@@ -102,6 +109,8 @@ class Trace:
                 return True
         elif base == "__pycache__":
             return True
+        if opened:
+            return False
         stem = base.partition(".")[0]
         if (folder, stem) in self.names:
             return True
@@ -129,16 +138,18 @@ class Allowed:
 class AllowList:
     """Roots, in a form that answers quickly."""
 
-    def __init__(self, allowed: Iterable[Allowed], private: Path) -> None:
+    def __init__(self, allowed: Iterable[Allowed], private: Path, tree: Path) -> None:
+        self.inside = f"{tree}/"
         self.roots = {each.root.rstrip("/") for each in allowed}
         # Whoever makes a folder looks at those above it.
         self.above = {str(each) for each in private.parents}
 
     def holds(self, path: str) -> bool:
         """Whether the path is a root or below one, or what an interpreter starts with."""
-        if path in self.above or AT_START.fullmatch(os.path.basename(path)):
+        if path in self.above or ENUMERATED.fullmatch(path):
             return True
-        if ENUMERATED.fullmatch(path):
+        name = os.path.basename(path)
+        if not path.startswith(self.inside) and AT_START.fullmatch(name):
             return True
         folder, name = os.path.split(path)
         if os.path.basename(folder) == "__pycache__":
@@ -220,6 +231,12 @@ class Module:
     touches: dict[str, Touch] = field(default_factory=dict)
     by_programs: set[str] = field(default_factory=set)
 
+    def add(self, touch: Touch) -> None:
+        """Takes note of a touch; of several of one path, of the one that opened it."""
+        known = self.touches.get(touch.path)
+        if known is None or (touch.opened and not known.opened):
+            self.touches[touch.path] = touch
+
 
 def attribute(processes: dict[int, Process], modules: dict[int, str]) -> list[Module]:
     """Sorts touched paths by the module whose process, or its ancestor, touched them."""
@@ -239,7 +256,7 @@ def attribute(processes: dict[int, Process], modules: dict[int, str]) -> list[Mo
                 break
             for touch in parent.touches:
                 if touch.line < ancestor.forked_at:
-                    module.touches.setdefault(touch.path, touch)
+                    module.add(touch)
             ancestor = parent
         stack = [pid]
         while stack:
@@ -247,7 +264,7 @@ def attribute(processes: dict[int, Process], modules: dict[int, str]) -> list[Mo
             stack += children[process.pid]
             for touch in process.touches:
                 if touch.by_python:
-                    module.touches.setdefault(touch.path, touch)
+                    module.add(touch)
                 else:
                     module.by_programs.add(touch.path)
         found.append(module)
@@ -294,7 +311,7 @@ def judge(target: Target, modules: list[Module], traces: Path, allowed: AllowLis
             verdict.counts["paths"] += 1
             if allowed.holds(path):
                 verdict.counts["allowed"] += 1
-            elif trace.covers(path) or path in folders:
+            elif trace.covers(path, opened=touch.opened) or path in folders:
                 verdict.counts["traced"] += 1
             elif trace.coarse and path.startswith(inside):
                 verdict.counts["covered by the whole project"] += 1
@@ -330,7 +347,7 @@ def examine(target: Target, workers: int, options: list[str], keep: Path | None)
                     modules[event["pid"]] = event["module"]
         if not modules:
             raise SuiteError(f"{target.name}: no module ran:\n{finished.output[-600:]}")
-        allowed = AllowList(allow_list(target, private, facts_of(target)), private)
+        allowed = AllowList(allow_list(target, private, facts_of(target)), private, target.tree)
         with log.open(encoding="utf-8", errors="replace") as lines:
             processes = read_log(lines, str(target.tree))
         return judge(target, attribute(processes, modules), traces, allowed)

@@ -30,6 +30,9 @@ PATHS_IN = {
     "renameat": 2, "renameat2": 2, "link": 2, "linkat": 2, "mount": 2,
 }  # fmt: skip
 
+#: Calls after which a file's content can be read.
+OPENINGS = ("open", "openat", "openat2", "creat")
+
 #: Calls that tell a folder and look at nothing.
 SILENT = ("getcwd",)
 
@@ -42,6 +45,8 @@ class Touch:
     call: str
     line: int
     by_python: bool
+    #: Whether it was opened, and is no directory as far as the call says.
+    opened: bool = False
 
 
 @dataclass
@@ -115,6 +120,8 @@ class _Log:
         process = self.process(tid)
         result = _RESULT.match(text)
         succeeded = result is not None and result[1] == "0"
+        opened = name in OPENINGS and result is not None and result[1].isdigit()
+        opened = opened and "O_DIRECTORY" not in rest and "O_PATH" not in rest
         first = ""
         for found in list(_STRING.finditer(rest))[: PATHS_IN.get(name, 2)]:
             holder, folder, words = found.groups()
@@ -126,7 +133,7 @@ class _Log:
             base = unescape(folder) if folder else process.cwd
             path = os.path.normpath(os.path.join(base, path))
             first = first or path
-            process.touches.append(Touch(path, name, line, process.is_python))
+            process.touches.append(Touch(path, name, line, process.is_python, opened))
         if name == "chdir" and succeeded:
             process.cwd = first
         if name == "execve" and succeeded:

@@ -1,4 +1,4 @@
-"""``iopio cache``: where results are kept, how many, whether they are sound; or to be rid of them."""
+"""``iopio cache``: where results are kept, how many, whether they are sound; or away with them."""
 
 import time
 from datetime import UTC, datetime

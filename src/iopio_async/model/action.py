@@ -51,8 +51,8 @@ class Action(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cwd_on_path: bool = False
     maxfail: int = 0
     color: bool = False
-    #: The file that the tracer appends to; ``""`` where nothing is traced. The executor puts it into
-    #: the private directory, whatever it is called before.
+    #: The file that the tracer appends to; ``""`` where nothing is traced. The executor puts it
+    #: into the private directory, whatever it is called before.
     trace: str = ""
     #: Whether the tracer tells the functions that are executed, where the interpreter can.
     trace_functions: bool = False

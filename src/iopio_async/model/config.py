@@ -58,10 +58,10 @@ class ModuleSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CacheRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the project says about the inputs of its tests, where they can't be seen or don't matter.
+    """What the project says of its tests' inputs, where they can't be seen or don't matter.
 
     ``inputs`` and ``ignore`` are globs of paths, relative to the root; ``env`` and ``ignore_env``
-    names of environment variables, also as globs; ``hosts`` count as giving the same answers always.
+    names of environment variables, also as globs; ``hosts`` count as always answering the same.
     """
 
     inputs: tuple[str, ...] = ()

@@ -1,8 +1,8 @@
 """What an execution read, and what came of it: the values of the result cache.
 
 A *trace* lists the inputs that one execution of an action read, each with how it is validated and
-what it was. The same action, with the same inputs, would run the same thing again; so its result may
-be replayed (constructive traces, as in *Build Systems à la Carte*).
+what it was. The same action, with the same inputs, would run the same thing again; so its result
+may be replayed (constructive traces, as in *Build Systems à la Carte*).
 
 Paths in a trace are relative to the project where they are inside of it; outside of it they are
 absolute.
@@ -23,8 +23,8 @@ class InputKind(StrEnum):
     FILE = "file"
     #: Like ``file``, or else the digests of the functions that were executed (``scopes``).
     SOURCE = "source"
-    #: What a path leads to: ``file``, ``directory``, ``absent``, ``other``, with ``link:`` before it
-    #: where it is itself a symbolic link.
+    #: What a path leads to: ``file``, ``directory``, ``absent``, ``other``, with ``link:`` before
+    #: it where it is itself a symbolic link.
     TYPE = "type"
     #: Type, permissions, and of a file the content.
     STAT = "stat"
@@ -43,8 +43,8 @@ class InputKind(StrEnum):
     #: An installed distribution, by its site directory and after a ``|`` its name: its version and
     #: the digest of its list of files, or ``absent``.
     DISTRIBUTION = "distribution"
-    #: All installed distributions of a site directory, or after a ``|`` those with entry points of a
-    #: group.
+    #: All installed distributions of a site directory, or after a ``|`` those with entry points of
+    #: a group.
     DISTRIBUTIONS = "distributions"
     #: All files of the project: a digest.
     PROJECT = "project"

@@ -1,4 +1,4 @@
-"""What a module has covered, as one blob: packed when its result is kept, unpacked when recalled."""
+"""What a module has covered, as one blob: packed when a result is kept, unpacked when recalled."""
 
 import os
 from collections.abc import Mapping, Sequence

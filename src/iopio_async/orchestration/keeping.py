@@ -1,8 +1,8 @@
 """Keeps the results of modules that have just passed, while others run.
 
 What was read is known only afterwards; so its state is looked at when the module has ended, and
-nothing may have changed since the run began. Modules that end shortly after each other are looked at
-together: most of what they read they have in common.
+nothing may have changed since the run began. Modules that end shortly after each other are looked
+at together: most of what they read they have in common.
 """
 
 import contextlib
@@ -25,8 +25,8 @@ from iopio_async.model import events as ev
 from iopio_async.model.module import TestModule
 from iopio_async.model.stats import ModuleStats
 from iopio_async.model.trace import Input, InputKind, Level, StoredResult, Trace
-from iopio_async.orchestration.covered import packed
 from iopio_async.orchestration.coverage import Coverage
+from iopio_async.orchestration.covered import packed
 from iopio_async.orchestration.kept_traces import keep_trace
 from iopio_async.orchestration.lookup import ResultCache, Variables
 from iopio_async.orchestration.tracing import TraceReader

@@ -136,9 +136,11 @@ class ResultCache:
         return Environment(self._secret, values, ignored=self.config.cache.ignore_env)
 
     def variables(self, path: str) -> Variables:
+        """What the settings of the module at ``path`` add to the environment."""
         return tuple(sorted(self.plan.settings_of(path).env.items()))
 
     def observer_for(self, variables: Variables) -> Observer:
+        """The observer for modules with these variables."""
         if variables not in self._observers:
             self._observers[variables] = self.observer.under(self._environment(variables))
         return self._observers[variables]

@@ -152,9 +152,7 @@ class _Search:
                 self._through(called, place, wanted, argued=last == _ARGUED)
         self._through(last, place, wanted, argued=True)
 
-    def _through(
-        self, called: str, callee: Place, wanted: frozenset[str], *, argued: bool
-    ) -> None:
+    def _through(self, called: str, callee: Place, wanted: frozenset[str], *, argued: bool) -> None:
         """Go on to those who call this name."""
         path, name = callee
         part = self.files[path].parts[name]
@@ -184,9 +182,12 @@ class _Search:
         if found == callee:
             return True
         # A class that inherits it, or a method by the name of its class.
-        return found[1] != "" and (method or callee[1] in self.files[callee[0]].classes) and (
-            found[1].rpartition(".")[2] == called
-        ) and found[1] not in self.files.get(found[0], NO_FACTS).parts
+        return (
+            found[1] != ""
+            and (method or callee[1] in self.files[callee[0]].classes)
+            and (found[1].rpartition(".")[2] == called)
+            and found[1] not in self.files.get(found[0], NO_FACTS).parts
+        )
 
     def _passed(
         self, part: Part, wanted: frozenset[str], path: str, call: Call | None, caller: str

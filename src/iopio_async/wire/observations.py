@@ -1,36 +1,36 @@
 """What a tracer writes down: one record an observation, appended to the module's trace file.
 
-The worker, what it forks and every Python process that its tests start append to the same file, each
-record in one ``write`` before the observed thing happens; so a process that is killed has told
+The worker, what it forks and every Python process that its tests start append to the same file,
+each record in one ``write`` before the observed thing happens; so a process that is killed has told
 everything that it had seen. A record is a length, a letter and fields, separated by NUL (which
-neither a path nor the name of a variable can hold). This file imports nothing: it is loaded into the
-processes of tests.
+neither a path nor the name of a variable can hold). This file imports nothing: it is loaded into
+the processes of tests.
 
-==============  ============================================  ======================================
-letter          fields                                        what was observed
-==============  ============================================  ======================================
-``BEGIN``       pid, ``1`` if functions are told              a process is traced from here on
-``INCLUDE``     file, bytes                                   so much of another trace comes before
-``READ``        path                                          a file's content was read
-``SOURCE``      path                                          a source file was imported
-``WRITE``       path, existed, kept                           opened for writing, created, renamed,
-                                                              removed: ``existed`` where it was there
-                                                              before, ``kept`` where its content was
-``LIST``        path                                          a directory was listed
-``TYPE``        path                                          its type or existence was asked for
-``STAT``        path                                          all of its status was asked for
-``MTIME``       path                                          only its time was asked for
-``LINK``        path                                          a symbolic link was read
-``SEARCH``      number, entries …                             a search path, to be named by number
-``FIND``        number, name                                  a module was looked for along it
-``VARIABLE``    name                                          an environment variable was read
-``VARIABLES``                                                 all of the environment was read
-``PACKAGE``     name                                          a distribution was looked up; empty: all
-``CODE``        path, qualified name, first line              a function of a source file was begun
-``PROCESS``     executable                                    a program that can't be traced was begun
-``OPAQUE``      reason                                        something that can't be followed
-``IMPURE``      reason                                        something that can't be repeated
-==============  ============================================  ======================================
+==============  ====================================  ==============================================
+letter          fields                                what was observed
+==============  ====================================  ==============================================
+``BEGIN``       pid, ``1`` if functions are told      a process is traced from here on
+``INCLUDE``     file, bytes                           so much of another trace comes before
+``READ``        path                                  a file's content was read
+``SOURCE``      path                                  a source file was imported
+``WRITE``       path, existed, kept                   opened for writing, created, renamed,
+                                                      removed: ``existed`` where it was there
+                                                      before, ``kept`` where its content was
+``LIST``        path                                  a directory was listed
+``TYPE``        path                                  its type or existence was asked for
+``STAT``        path                                  all of its status was asked for
+``MTIME``       path                                  only its time was asked for
+``LINK``        path                                  a symbolic link was read
+``SEARCH``      number, entries …                     a search path, to be named by number
+``FIND``        number, name                          a module was looked for along it
+``VARIABLE``    name                                  an environment variable was read
+``VARIABLES``                                         all of the environment was read
+``PACKAGE``     name                                  a distribution was looked up; empty: all
+``CODE``        path, qualified name, first line      a function of a source file was begun
+``PROCESS``     executable                            a program that can't be traced was begun
+``OPAQUE``      reason                                something that can't be followed
+``IMPURE``      reason                                something that can't be repeated
+==============  ====================================  ==============================================
 
 Paths are absolute and lexically normal, as bytes of the file system.
 """
