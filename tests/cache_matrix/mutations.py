@@ -249,6 +249,9 @@ class Distribution:
         site = place.folders["SITE"]
         for old in site.glob(f"{name}-*.dist-info"):
             shutil.rmtree(old)
+        # Installers remove the byte code of what they replace.
+        for compiled in site.glob(f"__pycache__/{name}.*"):
+            compiled.unlink()
         if self.version is None:
             (site / f"{name}.py").unlink()
             return

@@ -33,6 +33,11 @@ TABLES: dict[str, Sequence[Row]] = {
 }
 
 
+#: The tables that are judged by every run of the tests; what an input is hardly depends on how a
+#: process came about, nor, functions apart, on the version of Python.
+FAST = ("functions", "testmon")
+
+
 def _parameters() -> list[Any]:
     return [
         pytest.param(
@@ -40,8 +45,7 @@ def _parameters() -> list[Any]:
             table,
             row,
             id=f"{method}-{table}-{row.name}",
-            # What an input is hardly depends on how the process came about.
-            marks=[pytest.mark.slow] if method == "spawn" else [],
+            marks=[] if method == "forkserver" and table in FAST else [pytest.mark.slow],
         )
         for method in START_METHODS
         for table, rows in TABLES.items()

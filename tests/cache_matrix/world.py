@@ -53,7 +53,7 @@ class World:
         self.folder = folder
         self.root = folder / "project"
         self.outside = folder / "outside"
-        self.temporary = folder / "temporary"
+        self.temporary = folder / "t"
         for each in (self.root, self.outside, self.temporary):
             each.mkdir(parents=True)
         (self.root / "pyproject.toml").write_text("")

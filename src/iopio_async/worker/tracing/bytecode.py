@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _stat, _lstat = os.stat, os.lstat
 _open = open
 
+#: The standard library, which nobody edits.
+_LIBRARY = f"{os.path.dirname(os.__file__)}/"
+
 #: Comes between a module's name and the rest of its compiled file's.
 _TAG = f".{sys.implementation.cache_tag}"
 
@@ -34,6 +37,12 @@ def believable(bytecode_ns: int, source_mtime_ns: int, source_ctime_ns: int) -> 
     return bytecode_ns > max(source_mtime_ns, source_ctime_ns) + MARGIN_NS
 
 
+def _may_be_edited(source: str, inside: str) -> bool:
+    if "/site-packages/" in source or "/dist-packages/" in source:
+        return False
+    return source.startswith(inside) or not source.startswith(_LIBRARY)
+
+
 def _believed(bytecode: str, source: str) -> bool:
     try:
         compiled, origin, link = _stat(bytecode), _stat(source), _lstat(source)
@@ -45,7 +54,10 @@ def _believed(bytecode: str, source: str) -> bool:
 
 
 def install(root: str) -> None:
-    """Have the import system doubt compiled files of sources below ``root``."""
+    """Have the import system doubt compiled files of what may be edited.
+
+    Those are the sources below ``root``, and others that are not installed: a project beside it.
+    """
     machinery: Any = sys.modules["_frozen_importlib_external"]
     true_validate = machinery._validate_timestamp_pyc
     inside = f"{root}/"
@@ -55,8 +67,7 @@ def install(root: str) -> None:
     ) -> None:
         bytecode = exc_details["path"]
         source = source_of(bytecode)
-        inner = source.startswith(inside) and "/site-packages/" not in source
-        if inner and not _believed(bytecode, source):
+        if _may_be_edited(source, inside) and not _believed(bytecode, source):
             raise ImportError(f"bytecode of {name!r} may be stale", **exc_details)
         true_validate(data, source_mtime, source_size, name, exc_details)
 
@@ -74,7 +85,8 @@ def install_for_pytest(root: str) -> None:
 
     def _read_pyc(source: "Any", pyc: "Any", *arguments: "Any", **options: "Any") -> "Any":
         path = str(pyc)
-        if str(source).startswith(inside) and _by_time(path) and not _believed(path, str(source)):
+        text = str(source)
+        if _may_be_edited(text, inside) and _by_time(path) and not _believed(path, text):
             return None
         return true_read(source, pyc, *arguments, **options)
 

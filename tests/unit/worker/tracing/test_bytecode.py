@@ -62,9 +62,21 @@ def stale(folder: Path) -> Path:
     return source
 
 
-@pytest.mark.parametrize("inside", [True, False])
-def test_a_stale_file_of_the_project_is_compiled_again(tmp_path: Path, inside: bool) -> None:
-    stale(tmp_path)
+@pytest.mark.parametrize(
+    ("folder", "inside", "value"),
+    [
+        (".", True, b"2"),
+        (".", False, b"2"),
+        ("site-packages", True, b"1"),
+        ("site-packages", False, b"1"),
+    ],
+)
+def test_a_stale_file_that_is_not_installed_is_compiled_again(
+    tmp_path: Path, folder: str, inside: bool, value: bytes
+) -> None:
+    place = tmp_path / folder
+    place.mkdir(exist_ok=True)
+    stale(place)
     code = (
         "import sys; from iopio_async.worker.tracing import bytecode;"
         "bytecode.install(sys.argv[1]); sys.path.insert(0, sys.argv[2]);"
@@ -73,9 +85,9 @@ def test_a_stale_file_of_the_project_is_compiled_again(tmp_path: Path, inside: b
     root = str(tmp_path) if inside else "/elsewhere"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
     done = subprocess.run(
-        [sys.executable, "-c", code, root, str(tmp_path)],
+        [sys.executable, "-c", code, root, str(place)],
         env={**environment, "PYTHONPATH": SOURCE},
         stdout=subprocess.PIPE,
         check=True,
     )
-    assert done.stdout.strip() == (b"2" if inside else b"1")
+    assert done.stdout.strip() == value
