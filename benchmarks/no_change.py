@@ -78,15 +78,15 @@ def make_project(root: Path, modules: int, sources: int, inputs: int, source_byt
     filler = padding(source_bytes)
     packages = max(1, sources // PACKAGE_FILES)
     for number in range(sources):
-        folder = root / f"package_{number % packages}"
+        folder = root / "src" / f"package_{number % packages}"
         folder.mkdir(parents=True, exist_ok=True)
         text = SOURCE.format(number=number, imports="import os" if number % 2 else "")
         (folder / f"source_{number}.py").write_text(text + filler)
     for number in range(packages):
-        (root / f"package_{number}" / "__init__.py").write_text("")
+        (root / "src" / f"package_{number}" / "__init__.py").write_text("")
     tests = root / "tests"
     tests.mkdir()
-    (root / "pyproject.toml").write_text('[tool.pytest.ini_options]\npythonpath = ["."]\n')
+    (root / "pyproject.toml").write_text('[tool.pytest.ini_options]\npythonpath = ["src"]\n')
     (root / ".gitignore").write_text(".test_cache/\n__pycache__/\n.pytest_cache/\n.testmondata*\n")
     for module in range(modules):
         # Neighbouring modules share most of what they import, as they do in real projects.
@@ -119,6 +119,12 @@ class Bench:
         self.tests = 2 * modules
         self.workers = workers
         self.report = target.tree.parent / "report.json"
+        # The same for all runs: a new one each time would be another environment.
+        temporary = target.tree.parent / "temporary"
+        temporary.mkdir(exist_ok=True)
+        # The database of pytest-testmon comes and goes in the root: that would be a change to others.
+        database = str(target.tree.parent / "testmondata")
+        self.extra = {"TMPDIR": str(temporary), "TESTMON_DATAFILE": database}
         every = {
             MEASURE: self.import_pytest,
             GIT: self.git_status,
@@ -128,16 +134,20 @@ class Bench:
         }
         self.runners = {name: each for name, each in every.items() if name not in without}
 
+    def run(self, command: Sequence[str]) -> Finished:
+        """Runs a command in the tree."""
+        return run(self.target, command, extra=self.extra)
+
     def receipt(self) -> Finished:
         """The plain command, as it was run before."""
         command = iopio_command(self.target, self.workers, None)
-        return check(run(self.target, command), self.tests, RECEIPT)
+        return check(self.run(command), self.tests, RECEIPT)
 
     def no_receipt(self) -> Finished:
         """A command line that no run before had: the report's name is new each time."""
         report = self.report.with_name(f"report-{time.monotonic_ns()}.json")
         command = iopio_command(self.target, self.workers, report)
-        finished = check(run(self.target, command), self.tests, NO_RECEIPT)
+        finished = check(self.run(command), self.tests, NO_RECEIPT)
         sources = json.loads(report.read_text(encoding="utf-8"))["summary"]["sources"]
         report.unlink()
         if sources["executed"]:
@@ -146,15 +156,15 @@ class Bench:
 
     def import_pytest(self) -> Finished:
         """The interpreter and one import."""
-        return check(run(self.target, [str(self.target.python), "-c", MEASURE]), 0, MEASURE)
+        return check(self.run([str(self.target.python), "-c", MEASURE]), 0, MEASURE)
 
     def git_status(self) -> Finished:
         """What git takes to see that nothing has changed."""
-        return check(run(self.target, ["git", "status", "--porcelain"]), 0, GIT)
+        return check(self.run(["git", "status", "--porcelain"]), 0, GIT)
 
     def testmon(self) -> Finished:
         """The peer, with its database in place; it exits with 5 or 0 where it selects nothing."""
-        finished = run(self.target, pytest_command(self.target, "--testmon", "-q"))
+        finished = self.run(pytest_command(self.target, "--testmon", "-q"))
         if finished.exit_status not in (0, 5) or " passed" in finished.output:
             raise SuiteError(f"{TESTMON} ran something:\n{finished.output[-800:]}")
         return finished
@@ -163,14 +173,14 @@ class Bench:
         """The first runs, which execute everything."""
         began_s = time.perf_counter()
         first = check(
-            run(self.target, iopio_command(self.target, self.workers, None)),
+            self.run(iopio_command(self.target, self.workers, None)),
             self.tests,
             "first run",
         )
         yield f"first run: {first.wall_s:.1f} s"
         if TESTMON in self.runners:
             command = pytest_command(self.target, "--testmon", "-q")
-            check(run(self.target, command), self.tests, "testmon's first run")
+            check(self.run(command), self.tests, "testmon's first run")
             yield f"testmon's first run: {time.perf_counter() - began_s - first.wall_s:.1f} s"
 
     def measure(self, rounds: int) -> dict[str, list[float]]:

@@ -35,12 +35,15 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scripts"))
 
 from commands import Target, iopio_command, run, run_recorded
-from outcomes import broken_modules, fold_reports, module_of, read_report
+from outcomes import broken_modules, fold_reports, function_of, module_of, read_report
 from releases import build_repository
 from suites import SuiteError, git
 
 #: What is left of a tree between commits, beside what git tracks.
 KEPT = (".test_cache", ".testmondata*", "__pycache__", ".hypothesis", "*.egg-info", ".venv", "venv")
+
+#: pytest stops before the first test where a module can't be collected; iopio runs the others.
+GO_ON = "--continue-on-collection-errors"
 
 #: Test id → outcome.
 Outcomes = dict[str, str]
@@ -98,6 +101,10 @@ class Walk:
         self.workers = workers
         self.options = tuple(options)
         self.testmon = testmon
+        #: The same for all runs: a new one each time would be another environment.
+        self.temporary = tempfile.TemporaryDirectory(prefix="replay-")
+        self.extra = {"TMPDIR": self.temporary.name}
+        #: Ids of tests that disagreed with themselves, or of their functions.
         self.unstable: set[str] = set()
         #: What pytest-testmon would say of each test, from the last time that it ran it.
         self.remembered: Outcomes = {}
@@ -110,7 +117,7 @@ class Walk:
         with tempfile.TemporaryDirectory(prefix="report-") as folder:
             file = Path(folder) / "report.json"
             command = iopio_command(target, self.workers, file, (*self.options, *options))
-            finished = run(target, command, timeout_s=1800)
+            finished = run(target, command, extra=self.extra, timeout_s=1800)
             try:
                 document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             except (OSError, ValueError):
@@ -153,8 +160,9 @@ class Walk:
     def _compare(self, commit: Commit, full: Full, cached: Full) -> None:
         """Sorts every difference between the two runs into its kind."""
         differing: dict[str, list[str]] = {}
-        for node in sorted({*full.outcomes, *cached.outcomes} - self.unstable):
-            if full.outcomes.get(node) != cached.outcomes.get(node):
+        for node in sorted({*full.outcomes, *cached.outcomes}):
+            known = node in self.unstable or function_of(node) in self.unstable
+            if not known and full.outcomes.get(node) != cached.outcomes.get(node):
                 differing.setdefault(module_of(node), []).append(node)
         for module, nodes in differing.items():
             try:
@@ -167,15 +175,18 @@ class Walk:
                     seen.add(cached.outcomes.get(node))
                 words = f"{node}: {cached.outcomes.get(node)}, full {full.outcomes.get(node)}"
                 if len(seen) > 1:
-                    self.unstable.add(node)
-                    commit.unstable.append(node)
+                    # A parameter may hold the time of day: then it is the function that shifts.
+                    name = function_of(node) if None in seen else node
+                    if name not in self.unstable:
+                        self.unstable.add(name)
+                        commit.unstable.append(name)
                 elif cached.sources.get(module) == CACHED:
                     commit.stale.append(words)
                 else:
                     commit.otherwise.append(words)
 
     def _visit_with_testmon(self, commit: Commit, full: Full) -> None:
-        finished, document = run_recorded(self.target, "--testmon", timeout_s=1800)
+        finished, document = run_recorded(self.target, GO_ON, "--testmon", timeout_s=1800)
         ran = {}
         if document is not None:
             ran = {node: str(found) for node, found in fold_reports(document["reports"]).items()}
@@ -187,7 +198,7 @@ class Walk:
         commit.testmon_missed = [
             f"{node}: {self.remembered.get(node)}, full {found}"
             for node, found in full.outcomes.items()
-            if node not in self.unstable and self.remembered.get(node) != found
+            if not {node, function_of(node)} & self.unstable and self.remembered.get(node) != found
         ]
 
 

@@ -50,9 +50,7 @@ class Batch:
                 mutation.apply(self.world.place(row))
         ran = self.world.run()
         # What holds before any change is plain enough: everything passes.
-        plainly = (
-            self.world.run_plainly("--continue-on-collection-errors") if changing else {}
-        )
+        plainly = self.world.run_plainly("--continue-on-collection-errors") if changing else {}
         return Phase(
             name,
             ran,

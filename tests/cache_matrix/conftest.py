@@ -25,7 +25,7 @@ def batches(tmp_path_factory: pytest.TempPathFactory) -> Batches:
             folder = tmp_path_factory.mktemp("b")
             try:
                 made[name, method] = Batch(folder, method, rows)
-            except Exception as error:  # noqa: BLE001 - told by each of the rows
+            except Exception as error:  # Told by each of the rows.
                 made[name, method] = error
         batch = made[name, method]
         if isinstance(batch, BaseException):

@@ -48,11 +48,6 @@ WAYS_TO_READ = {
     ),
     "linecache": ("linecache.getline(str(DATA), 1).strip()", "import linecache"),
     "fileinput": ("''.join(fileinput.input([DATA]))", "import fileinput"),
-    "configparser": (
-        "configparser.ConfigParser(allow_unnamed_section=True) and DATA.read_text()"
-        " if sys.version_info >= (3, 13) else DATA.read_text()",
-        "import configparser",
-    ),
     "filecmp": ("['two', 'one'][filecmp.cmp(DATA, HERE / 'same.txt', False)]", "import filecmp"),
     "other_thread": (
         "concurrent.futures.ThreadPoolExecutor(1).submit(DATA.read_text).result()",
@@ -266,8 +261,11 @@ ROWS: tuple[Row, ...] = (
         before=(Link("link.txt", "data.txt"),),
     ),
     # Listings.
-    *(listing(f"list_{way}", way, CHANGES_OF_A_LISTING["create"]) for way in WAYS_TO_LIST
-      if way != "copytree"),
+    *(
+        listing(f"list_{way}", way, CHANGES_OF_A_LISTING["create"])
+        for way in WAYS_TO_LIST
+        if way != "copytree"
+    ),
     *(
         listing(f"listing_{name}", "listdir", change)
         for name, change in CHANGES_OF_A_LISTING.items()

@@ -164,7 +164,7 @@ MATTER = {
     "lambda_body": ("lambda: 1 + 0 * 13", "lambda: 2", "h.late()"),
     "comprehension": ("[1 + 0 * 14 for", "[2 for", "h.comprehend()"),
     "docstring": ('"""One."""', '"""Two."""', "h.documented.__doc__ == 'One.'"),
-    "module_docstring": ("What a module", "Which a module", "h.__doc__ == 'What a module may hold.'"),
+    "module_docstring": ("What a", "Which a", "h.__doc__ == 'What a module may hold.'"),
     "same_name": ("return 1 + 0 * 15\n", "return 2\n", "h.twice()"),
     "same_name_added": (
         "def generate():",
@@ -185,8 +185,7 @@ MATTER = {
     "in_a_child": (
         "return 1\n\ndef unused",
         "return 2\n\ndef unused",
-        "int(subprocess.run([sys.executable, '-c', 'import helper_ROW as h; print(h.plain())'],"
-        " cwd=HERE, capture_output=True).stdout)",
+        "int(subprocess.run([sys.executable, '-c', CODE], cwd=HERE, capture_output=True).stdout)",
     ),
     "kind_of_function": ("def plain()", "async def plain()", "h.plain()"),
     "source_read": ("# nobody calls it", "# ", "'nobody' in inspect.getsource(h.unused)"),
@@ -228,6 +227,7 @@ HEAD = """\
 import asyncio, inspect, linecache, subprocess, threading, traceback, warnings
 warnings.simplefilter("ignore")
 import helper_ROW as h
+CODE = "import helper_ROW as h; print(h.plain())"
 def threaded(function):
     found = []
     thread = threading.Thread(target=lambda: found.append(function()))

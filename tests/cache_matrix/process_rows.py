@@ -4,9 +4,7 @@ from cache_matrix.mutations import Chmod, Rewrite, Write
 from cache_matrix.row import Level, Row
 
 CHILD = "child.py"
-READS = (
-    "import pathlib\nprint((pathlib.Path(__file__).parent / 'data.txt').read_text(), end='')\n"
-)
+READS = "import pathlib\nprint((pathlib.Path(__file__).parent / 'data.txt').read_text(), end='')\n"
 IMPORTS = "import helper_ROW\nprint(helper_ROW.VALUE, end='')\n"
 RUN = "subprocess.run([{}], capture_output=True, text=True{}).stdout"
 SCRIPT = "sys.executable, str(HERE / 'child.py')"
@@ -164,8 +162,8 @@ ROWS: tuple[Row, ...] = (
         # What a child sees of the tracer: nothing.
         test=(
             f"{HEAD}def test_it():\n"
-            "    code = 'import os, sys; print(sorted(n for n in os.environ if \"IOPIO\" in n or '\n"
-            "    code += 'n == \"PYTHONPATH\"), [p for p in sys.path if \"inject\" in p])'\n"
+            "    code = 'import os, sys; print([p for p in sys.path if \"inject\" in p], '\n"
+            '    code += \'sorted(n for n in os.environ if "IOPIO" in n or n == "PYTHONPATH"))\'\n'
             "    command = [sys.executable, '-c', code]\n"
             "    env = {n: v for n, v in os.environ.items() if 'IOPIO' not in n}\n"
             "    ended = subprocess.run(command, env=env, capture_output=True, text=True)\n"

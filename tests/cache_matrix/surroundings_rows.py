@@ -47,7 +47,12 @@ CONVERSATIONS = {
 
 #: Files that say something else each time. (Those that libraries look at when they are imported
 #: count as the clock does: ``/proc/uptime``, ``/proc/loadavg``, ``/proc/meminfo``.)
-RESTLESS = ("/proc/vmstat", "/proc/net/dev", "/proc/sys/kernel/random/uuid", "/sys/kernel/profiling")
+RESTLESS = (
+    "/proc/vmstat",
+    "/proc/net/dev",
+    "/proc/sys/kernel/random/uuid",
+    "/sys/kernel/mm/ksm/run",
+)
 
 #: Files that a test may read without anybody's notice.
 HARMLESS_DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/proc/self/status")
@@ -100,7 +105,10 @@ ROWS: tuple[Row, ...] = (
         ),
     ),
     holding(
-        "variable_at_import", "VALUE == 'one'", CHANGED, imports=f"VALUE = os.environ['{NAME}']",
+        "variable_at_import",
+        "VALUE == 'one'",
+        CHANGED,
+        imports=f"VALUE = os.environ['{NAME}']",
         before=(SET,),
     ),
     holding(

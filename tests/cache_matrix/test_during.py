@@ -56,9 +56,7 @@ READS = "assert DATA.read_text() in ('one', 'two')"
 
 CASES = {
     "content": Case("assert DATA.read_text() == 'one'", (Write("data.txt", "two"),)),
-    "same_size_same_mtime": Case(
-        "assert DATA.read_text() == 'one'", (Rewrite("data.txt", "two"),)
-    ),
+    "same_size_same_mtime": Case("assert DATA.read_text() == 'one'", (Rewrite("data.txt", "two"),)),
     "swapped": Case("assert DATA.read_text() == 'one'", (Swap("data.txt", "two"),)),
     "deleted": Case("assert DATA.read_text() == 'one'", (Delete("data.txt"),)),
     "read_after_the_edit": Case(

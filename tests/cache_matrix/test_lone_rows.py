@@ -18,7 +18,9 @@ Lives = dict[tuple[str, str], Future[list[str]]]
 
 
 @pytest.fixture(scope="module")
-def lives(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lives]:
+def lives(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Lives]:
     """The lives of all selected rows, begun in the order in which they are asked for."""
     with ThreadPoolExecutor(2) as pool:
         begun: Lives = {}
@@ -26,7 +28,7 @@ def lives(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             parameters = getattr(item, "callspec", None)
             if item.path == request.path and parameters is not None:
                 method, row = parameters.params["method"], parameters.params["row"]
-                folder = tmp_path_factory.mktemp(f"{method}-{row.name}")
+                folder = tmp_path_factory.mktemp("b")
                 begun[method, row.name] = pool.submit(
                     lambda *details: list(findings(*details)), folder, method, row
                 )

@@ -1,13 +1,12 @@
-"""A run of hits tells what the run that executed told: reports, JUnit XML, the stream, the terminal.
+"""A run of hits tells what the executing run told: reports, JUnit XML, the stream, the terminal.
 
-Only where results came from differs, and what is the run's own: its id, its dates, how long it took.
+Only where results came from differs, and what is the run's own: its id, its date, its length.
 """
 
 import json
 import re
 import xml.etree.ElementTree as ET
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -181,7 +180,8 @@ def test_junit(runs: tuple[Told, Told, World]) -> None:
 
     assert cases(replayed) == cases(executed)
     first, second = (told.junit.find(".//testsuite") for told in (executed, replayed))
-    assert first is not None and second is not None
+    assert first is not None
+    assert second is not None
     own = {"timestamp", "time"}
     assert {k: v for k, v in first.attrib.items() if k not in own} == {
         k: v for k, v in second.attrib.items() if k not in own

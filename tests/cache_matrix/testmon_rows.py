@@ -75,9 +75,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         name="missed_by_testmon_lazy_import",
-        test=(
-            "from facade_ROW import answer\ndef test_it():\n    assert answer() == 1\n"
-        ),
+        test=("from facade_ROW import answer\ndef test_it():\n    assert answer() == 1\n"),
         files={
             "facade_ROW.py": "def answer():\n    import lazy_ROW\n    return lazy_ROW.VALUE\n",
             "lazy_ROW.py": "VALUE = 1\n",

@@ -1,4 +1,4 @@
-"""The result cache as a person meets it: what runs again, why, and how to be rid of what is kept."""
+"""The result cache as a person meets it: what runs again, why, and how to be rid of results."""
 
 import json
 import re

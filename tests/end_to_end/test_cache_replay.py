@@ -201,13 +201,18 @@ NEVER = {
     "failed": ("def test_it():\n    assert 0\n", (), 1),
     "error": ("import none_such\n", (), 1),
     "set_up": (
-        "import pytest\n@pytest.fixture\ndef f():\n    raise ValueError\ndef test_it(f):\n    pass\n",
+        (
+            "import pytest\n@pytest.fixture\ndef f():\n    raise ValueError\n"
+            "def test_it(f):\n    pass\n"
+        ),
         (),
         1,
     ),
     "flaky": (
-        "import os\ndef test_it():\n    path = os.environ['MARKS'] + '/flaky'\n"
-        "    if not os.path.exists(path):\n        open(path, 'w').close()\n        assert 0\n",
+        (
+            "import os\ndef test_it():\n    path = os.environ['MARKS'] + '/flaky'\n"
+            "    if not os.path.exists(path):\n        open(path, 'w').close()\n        assert 0\n"
+        ),
         ("--retries=1",),
         0,
     ),
@@ -220,8 +225,10 @@ NEVER = {
         1,
     ),
     "leaked": (
-        "import subprocess, sys\ndef test_it():\n"
-        "    subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n",
+        (
+            "import subprocess, sys\ndef test_it():\n"
+            "    subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        ),
         (),
         None,
     ),

@@ -44,19 +44,20 @@ def why(
     invocation, given = recall_command(resolved, invocation)
     resolved = invocation.resolve({**given, **where})
     plan = prepare(resolved)
-    chosen = _chosen(resolved, modules or [], [module.path for module in plan.modules])
+    known = {module.path: module for module in plan.modules}
+    chosen = _chosen(resolved, modules or [], list(known))
     cache = ResultCache(resolved, plan, began_ns=time.time_ns())
-    cache.look_up([module for module in plan.modules if module.path in chosen])
+    cache.look_up([known[path] for path in chosen])
     cache.save()
     for warning in cache.warnings:
         sys.stderr.write(f"iopio: warning: {warning}\n")
     for path in chosen:
-        verdict = cache.verdicts[path]
+        verdict, reasons = cache.verdicts[path], cache.reasons(known[path])
         if json:
-            typer.echo(json_format.dumps(_as_json(path, verdict)))
+            typer.echo(json_format.dumps(_as_json(path, verdict) | {"coarse": list(reasons)}))
             continue
         typer.echo(f"{escape_line(path)}: {escape_line(told(verdict))}")
-        for line in _details(verdict):
+        for line in (*_details(verdict), *(f"coarse: {each}" for each in reasons)):
             typer.echo(f"  {escape_line(line)}")
     return ExitCode.OK
 

@@ -188,6 +188,11 @@ class ResultCache:
             now_s,
         )
 
+    def reasons(self, module: TestModule) -> Sequence[str]:
+        """Why the inputs of the module's newest result are not better known, if they are not."""
+        entry = self._reader.entry(self.key(module))
+        return entry.results[0].trace.reasons if entry is not None and entry.results else ()
+
     def _recall(self, keys: Mapping[str, str]) -> None:
         """Read the events of what holds."""
         for path in keys:

@@ -11,7 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from iopio_async.analysis.facts import HOLE, TOP, ClassFacts, Declaration, Marks, Part, Touch
+from iopio_async.analysis.facts import (
+    HOLE,
+    TOP,
+    ClassFacts,
+    Declaration,
+    Fixture,
+    Marks,
+    Part,
+    Touch,
+)
 from iopio_async.analysis.resources import reach_of, resource
 from iopio_async.analysis.rules import (
     ADDRESS_FIXTURES,
@@ -23,8 +32,9 @@ from iopio_async.analysis.rules import (
 )
 from iopio_async.model.module import Claim, Evidence, Mode, Reach
 from iopio_async.planning.fixture_graph import FixtureGraph, class_layers
+from iopio_async.planning.liveness import Place
 from iopio_async.planning.reach import MAX_PARTS, Found, Walk
-from iopio_async.planning.sources import Place, Sources
+from iopio_async.planning.sources import Sources
 
 #: Held by a module that runs alone; all others share it.
 ALONE = "*"
@@ -185,7 +195,7 @@ class _Module:
         walk = Walk(self.sources)
         for path in self.files[1:]:
             for name in self.sources.facts(path).parts:
-                if name.startswith("pytest_"):
+                if name.startswith("pytest_") and walk.worth(path, name):
                     walk.visit(path, name)
         self._gather(walk, moved=walk.moves, fake=False)
 
@@ -225,7 +235,7 @@ class _Module:
         part = sources.facts(path).parts.get(name)
         lineage = list(sources.lineage(*unit.owner)) if unit.owner else []
         graph = self._graph(unit.owner, lineage)
-        parameters = {key: values for marks in unit.marks for key, values in marks.parameters}
+        parameters = _parameters(unit)
         wanted = [each for marks in unit.marks for each in marks.uses]
         if part is not None:
             wanted += [key for key, _ in part.params if key not in parameters]
@@ -235,7 +245,33 @@ class _Module:
         patches.update(part.patches if part is not None else ())
         for where, fixture in fixtures:
             patches.update(sources.facts(where).parts.get(fixture.part, _NO_PART).patches)
-        walk = Walk(sources, frozenset(patches), self.budget)
+        run = [(where, fixture.part) for where, fixture in fixtures] + [unit.part]
+        run += [(where, f"{owner}.{each}") for where, owner in lineage for each in _CLASS_SETUP]
+        run += [(self.path, each) for each in _MODULE_SETUP]
+        walk = Walk(sources, frozenset(patches), self.budget, strict=True)
+        if any(walk.worth(*place) for place in run):
+            self._walk(walk, unit, graph, fixtures, lineage)
+            if walk.asks:
+                walk = Walk(sources, frozenset(patches), self.budget)
+                self._walk(walk, unit, graph, fixtures, lineage)
+            self.budget -= walk.parts
+            moved = walk.moves or not MOVING_FIXTURES.isdisjoint(missing)
+            self._gather(walk, moved=moved, fake=not FAKE_FIXTURES.isdisjoint(missing))
+        self._by_name(unit, lineage, missing)
+
+    def _walk(
+        self,
+        walk: Walk,
+        unit: _Unit,
+        graph: FixtureGraph,
+        fixtures: Sequence[tuple[str, Fixture]],
+        lineage: Sequence[Place],
+    ) -> None:
+        """Go through a test, its fixtures and what is set up for it."""
+        sources = self.sources
+        path, name = unit.part
+        part = sources.facts(path).parts.get(name)
+        parameters = _parameters(unit)
         indirect = {key: values for marks in unit.marks for key, values in marks.indirect}
         values: dict[int, str | None] = {}
         for where, fixture in fixtures:
@@ -266,10 +302,6 @@ class _Module:
                 walk.visit(where, f"{owner_name}.{each}", {}, unit.owner)
         for each in _MODULE_SETUP:
             walk.visit(self.path, each)
-        self.budget -= walk.parts
-        moved = walk.moves or not MOVING_FIXTURES.isdisjoint(missing)
-        self._gather(walk, moved=moved, fake=not FAKE_FIXTURES.isdisjoint(missing))
-        self._by_name(unit, lineage, missing)
 
     def _graph(self, owner: Place | None, lineage: Sequence[Place]) -> FixtureGraph:
         known = self.graphs.get(owner)
@@ -378,8 +410,13 @@ def _at_import(sources: Sources, path: str) -> Walk:
     known = sources.walks.get(path)
     if known is None:
         known = sources.walks[path] = Walk(sources)
-        known.visit(path, TOP)
+        if known.worth(path, TOP):
+            known.visit(path, TOP)
     return known
+
+
+def _parameters(unit: _Unit) -> dict[str, tuple[str, ...]]:
+    return {key: values for marks in unit.marks for key, values in marks.parameters}
 
 
 def _overrules(declarations: Iterable[Declaration]) -> bool:

@@ -8,7 +8,8 @@ overrides.
 from collections.abc import Mapping, Sequence
 
 from iopio_async.analysis.facts import Fixture
-from iopio_async.planning.sources import Place, Sources
+from iopio_async.planning.liveness import Place
+from iopio_async.planning.sources import Sources
 
 #: A fixture with the file that defines it.
 Located = tuple[str, Fixture]

@@ -12,10 +12,9 @@ import msgspec
 
 from iopio_async.analysis.facts import HOLE, Call, Part, Touch
 from iopio_async.analysis.resources import ANCHOR
-from iopio_async.planning.sources import Place, Sources
+from iopio_async.planning.liveness import BY_ITSELF, Liveness, Place
+from iopio_async.planning.sources import Sources
 
-#: What a class runs by itself when an object of it is made or entered.
-_BY_ITSELF = ("__init__", "__new__", "__post_init__", "__enter__", "__aenter__", "__call__")
 #: How many parts the walks of one module visit beyond its tests and fixtures; what lies further
 #: away is left to observation.
 MAX_PARTS = 20_000
@@ -34,17 +33,26 @@ class Found(msgspec.Struct, frozen=True):
 
 
 class Walk:
-    """One walk. ``patches`` are dotted names that are replaced while it lasts."""
+    """One walk. ``patches`` are dotted names that are replaced while it lasts.
+
+    A ``strict`` walk follows only what leads to a touch, and not who makes the objects on the way;
+    it says by ``asks`` that it came by a call for which these matter.
+    """
 
     def __init__(
         self,
         sources: Sources,
         patches: frozenset[str] = frozenset(),
         budget: int = MAX_PARTS_A_WALK,
+        *,
+        strict: bool = False,
     ) -> None:
+        self._strict = strict
+        self.asks = False
         self._budget = min(budget, MAX_PARTS_A_WALK)
         self.parts = 0
         self.sources = sources
+        self._live: Liveness | None = None
         self.patches = set(patches)
         self.cut = {name.rpartition(".")[2] for name in patches}
         self.found: dict[tuple[str, int, str, str, str], Found] = {}
@@ -52,6 +60,21 @@ class Walk:
         self._seen: set[tuple[str, str, Bindings, Place | None]] = set()
         self._classes: dict[Place, None] = {}
         self._methods: dict[str, dict[tuple[tuple[str | None, ...], Bindings], None]] = {}
+
+    @property
+    def live(self) -> Liveness:
+        """What is worth following."""
+        if self._live is None:
+            plain = Walk(self.sources)
+            self._live = self.sources.live(lambda text, path: plain.fill(text, path, {}, None))
+        return self._live
+
+    def worth(self, path: str, name: str) -> bool:
+        """Say whether a visit may come by anything: by itself, or by whom it calls."""
+        part = self.sources.facts(path).parts.get(name)
+        return part is not None and (
+            (path, name) in self.live.touching or bool(part.touches or part.moves or part.patches)
+        )
 
     def visit(
         self,
@@ -71,6 +94,9 @@ class Walk:
             if part is None or key in self._seen:
                 continue
             self._seen.add(key)
+            if self._strict and not self.worth(path, name):
+                continue
+            self.asks = self.asks or (path, name) in self.live.asking
             self.patches.update(part.patches)
             self.moves = self.moves or part.moves
             for touch in part.touches:
@@ -97,7 +123,7 @@ class Walk:
     ) -> list[tuple[str, str, dict[str, str | None], Place | None]]:
         kind, target = call.target[:2], call.target[2:]
         last = target.rpartition(".")[2]
-        if last in self.cut or last not in self.sources.live:
+        if last in self.cut or last not in self.live.names:
             return []
         args = tuple(self.fill(each, path, given, receiver) for each in call.args)
         words = tuple((key, self.fill(each, path, given, receiver)) for key, each in call.keywords)
@@ -116,11 +142,7 @@ class Walk:
                 receiver or own,
                 beyond=target.startswith("super."),
             )
-        place = (
-            self.sources.within(path, target)
-            if kind == "L:"
-            else self.sources.telling_place(target, path)
-        )
+        place = self.sources.called(call.target, path)
         if place is None or not place[1]:
             return []
         return self._enter(place, args, words, called=call.called)
@@ -136,7 +158,7 @@ class Walk:
                     self._classes.setdefault(each)
                 self._classes[place] = None
             found = []
-            for method in _BY_ITSELF if called else ():
+            for method in BY_ITSELF if called else ():
                 first = method == "__init__"
                 found += self._method(
                     place, method, args if first else (), words if first else (), place

@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from iopio_async.analysis.facts import NO_FACTS, FileFacts, Fixture
-from iopio_async.analysis.resources import reach_of
-from iopio_async.model.module import Reach
+from iopio_async.planning.liveness import Liveness, Place, liveness
 
 #: Folders below the root directory that hold packages, in layouts in common use.
 SOURCE_FOLDERS = ("", "src", "lib", "python")
@@ -22,9 +21,6 @@ _IMPORT = re.compile(
     rb"|import[ \t]+([\w., \t]+))",
     re.MULTILINE,
 )
-
-#: Where something is defined: a file, and a qualified name in it, empty for the file itself.
-Place = tuple[str, str]
 
 
 def glimpsed_imports(source: bytes) -> tuple[str, ...]:
@@ -76,7 +72,7 @@ class Sources:
         self._telling: dict[str, bool] = {}
         self._imported: dict[str, list[str]] = {}
         self._lineages: dict[Place, tuple[Place, ...]] = {}
-        self._live: frozenset[str] | None = None
+        self._live: Liveness | None = None
         #: What importing a file reaches, as ``planning.claims`` found it.
         self.walks: dict[str, Any] = {}
 
@@ -110,46 +106,18 @@ class Sources:
         self._telling.update(dict.fromkeys(seen, False))
         return False
 
-    @property
-    def live(self) -> frozenset[str]:
-        """Names of functions, methods and classes by which something may be touched in the end.
-
-        They are compared without regard to where they are defined, so there are rather too many;
-        whatever else is called need not be followed.
-        """
+    def live(self, constant: Callable[[str, str], str | None]) -> Liveness:
+        """Which functions of the files that matter are worth following; found once."""
         if self._live is None:
-            calls: dict[str, set[str]] = {}
-            waiting: list[str] = []
-            for path in self.paths:
-                if not self.matters(path):
-                    continue
-                facts = self.facts(path)
-                # What the product changes in its own process is its own affair.
-                testing = "test" in path
-                for name, part in facts.parts.items():
-                    last = name.rpartition(".")[2]
-                    owners = name.split(".")[:-1]
-                    for owner in owners:
-                        calls.setdefault(last, set()).add(owner)
-                    disturbs = part.moves or part.patches or part.requests
-                    if (disturbs and testing) or any(
-                        testing or reach_of(touch.kind) is Reach.MACHINE for touch in part.touches
-                    ):
-                        waiting.append(last)
-                    for call in part.calls:
-                        calls.setdefault(call.target[2:].rpartition(".")[2], set()).add(last)
-                for name, of_class in facts.classes.items():
-                    for base in of_class.bases:
-                        inherited = base[2:].rpartition(".")[2]
-                        calls.setdefault(inherited, set()).add(name.rpartition(".")[2])
-            live: set[str] = set()
-            while waiting:
-                each = waiting.pop()
-                if each not in live:
-                    live.add(each)
-                    waiting += calls.get(each, ())
-            self._live = frozenset(live)
+            files = {path: self.facts(path) for path in sorted(self.paths) if self.matters(path)}
+            self._live = liveness(files, constant, self.called)
         return self._live
+
+    def called(self, target: str, importer: str) -> Place | None:
+        """Where the function or class that a call names is defined."""
+        if target.startswith("L:"):
+            return self.within(importer, target[2:])
+        return self.telling_place(target[2:], importer)
 
     def imports(self, path: str) -> list[str]:
         """The project's files that matter among those that a file imports."""

@@ -212,7 +212,8 @@ def _do_afterwards(spec: "Any", action: "Callable[[Any], None]") -> None:
     execute = loader.exec_module
 
     def exec_module(module: "Any") -> None:
-        del loader.exec_module
+        # A run inside of a run has two tracers, one of which may have taken it away already.
+        vars(loader).pop("exec_module", None)
         execute(module)
         action(module)
 
