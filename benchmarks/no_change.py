@@ -122,7 +122,7 @@ class Bench:
         # The same for all runs: a new one each time would be another environment.
         temporary = target.tree.parent / "temporary"
         temporary.mkdir(exist_ok=True)
-        # The database of pytest-testmon comes and goes in the root: that would be a change to others.
+        # The database of pytest-testmon comes and goes in the root: that would change others.
         database = str(target.tree.parent / "testmondata")
         self.extra = {"TMPDIR": str(temporary), "TESTMON_DATAFILE": database}
         every = {
