@@ -71,16 +71,16 @@ def why(project: Project, path: str) -> str:
 def test_a_module_that_deletes_its_source(project: Project, method: str) -> None:
     source = "import os\ndef test_it():\n    os.unlink(__file__)\ndef test_other():\n    pass\n"
     for _ in range(2):
-        project.write("test_deletes.py", source)
+        project.write("alone/test_deletes.py", source)
         outcome = project.run("--start-method", method, code=0)
-        assert outcome.module("test_deletes.py").tests == {
+        assert outcome.module("alone/test_deletes.py").tests == {
             "test_it": "passed",
             "test_other": "passed",
         }
-        assert source_of(outcome, "test_deletes.py") == "executed"
+        assert source_of(outcome, "alone/test_deletes.py") == "executed"
     assert source_of(outcome, CONTROL) == "local_cache"
-    project.write("test_deletes.py", source)
-    assert "test_deletes.py: not cacheable: " in why(project, "test_deletes.py")
+    project.write("alone/test_deletes.py", source)
+    assert "alone/test_deletes.py: not cacheable: " in why(project, "alone/test_deletes.py")
     check_cache(project)
 
 
