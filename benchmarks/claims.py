@@ -2,10 +2,16 @@
 
 ``python benchmarks/claims.py [--corpus FOLDER] [SUITE ...]``
 
-The labelled set in ``tests/claims_set`` gives precision and recall over its claims. Of each suite
-of the corpus every claim between processes is listed with its evidence and a verdict from
-``VERDICTS``, which were reached by reading the code that the evidence names; one that nobody has
-judged is OPEN.
+The labelled set in ``tests/claims_set`` gives precision and recall over its claims. The rules were
+written with it in view: its figures say that nothing is broken, and not how well the rules do
+elsewhere. For that there is the held-out set below it, labelled before any of it was analysed: the
+figures of the first time stand in ``FIRST_MEETING``, beside those of today, of rules that were
+widened because of it.
+
+Of each suite of the corpus every claim between processes is listed with its evidence and a verdict
+from ``VERDICTS``, which was reached by reading the code at the evidence of at least one of the
+claims that a row of the table covers; one that nobody has judged is OPEN. What a suite shares
+without a claim is not counted.
 """
 
 import argparse
@@ -27,22 +33,33 @@ from labelled import read_cases  # type: ignore[import-not-found]  # noqa: E402
 
 #: Suite, glob of resources, glob of modes, and the verdict on all claims that match.
 VERDICTS: tuple[tuple[str, str, str, str], ...] = (
-    ("docutils", "path:docutils/__init__.py", "shared", "true: the conftest lists the package"),
+    ("docutils", "path:docutils/__init__.py", "shared", "true: read for the header of the run"),
     ("docutils", "path:docutils/writers/*", "shared", "true: a style sheet is read"),
     ("docutils", "path:test/data/*", "shared", "true: expected data is read"),
     ("docutils", "path:test/functional/expected/*", "shared", "true: expected output is read"),
     ("docutils", "path:test/functional/input/*", "shared", "true: input is read"),
     ("docutils", "path:test/functional/output/*", "exclusive", "true: output in the tree"),
     ("docutils", "path:test/test_parsers/*", "shared", "true: a table is read"),
+    ("docutils", "path:functional/tests", "shared", "true: its files are listed and read"),
+    ("docutils", "path:functional/output", "shared", "weak: its files are listed, and deleted"),
     ("docutils", "path:record.rst", "exclusive", "true: written to the working directory"),
-    ("docutils", "path:мир.rst", "shared", "true: tried at import; nobody writes it"),
+    ("docutils", "path:мир.rst", "shared", "idle: tried at import; nobody writes it"),
     ("sqlite-utils", "path:docs/cli.rst", "shared", "true: documentation is read"),
     ("tomlkit", "path:tests/*", "shared", "true: expected data is read"),
     ("tomlkit", "path:tests/examples/example.toml", "*", "true: written by one, read by another"),
     ("typer", "path:tests/assets/*", "shared", "true: expected output is read"),
     ("typer", "path:~/*", "exclusive", "true: start-up files of shells are written and restored"),
     ("jinja2", "path:tests/res/templates/test.html", "exclusive", "true: its time is changed"),
+    ("packaging", "path:*/does-not-exist", "shared", "idle: tried, and isn't there"),
     ("packaging", "path:tests/*", "shared", "true: expected data is read"),
+    ("pandas", "mysql://localhost:3306/pandas", "exclusive", "true: tables are made and dropped"),
+    ("pandas", "postgresql://*/pandas", "exclusive", "true: tables are made and dropped"),
+    ("pandas", "path:pandas/tests/io", "shared", "wide: files of a folder below it are listed"),
+    ("pandas", "path:~/.pyiceberg.yaml", "exclusive", "true: written for the catalogue"),
+)
+#: How the rules did on the held-out set before anything was changed because of it.
+FIRST_MEETING = (
+    "45 cases, 46 claims: 25 right, 3 too many, 21 missing: precision 0.893, recall 0.543"
 )
 
 
@@ -55,10 +72,10 @@ def sources_in(files: dict[str, bytes]) -> Sources:
     )
 
 
-def labelled() -> None:
-    """Print precision and recall, and each claim that is too many or missing."""
+def labelled(name: str, folder: Path) -> None:
+    """Print precision and recall of a set, and each claim that is too many or missing."""
     right = extra = missing = 0
-    cases = read_cases(ROOT / "tests" / "claims_set")
+    cases = read_cases(folder)
     for case in cases:
         sources = sources_in({path: text.encode() for path, text in case.files.items()})
         for module in case.modules:
@@ -74,9 +91,9 @@ def labelled() -> None:
                 for label in sorted(labels):
                     print(f"  {sign} {case.name}: {module}: {' '.join(label)}")
     print(
-        f"labelled set: {len(cases)} cases, {sum(len(case.files) for case in cases)} files, "
+        f"{name}: {len(cases)} cases, {sum(len(case.files) for case in cases)} files, "
         f"{right + missing} claims: precision {right / (right + extra):.3f}, "
-        f"recall {right / (right + missing):.3f}\n"
+        f"recall {right / (right + missing):.3f}"
     )
 
 
@@ -134,7 +151,11 @@ def main() -> None:
     parser.add_argument("suites", nargs="*")
     parser.add_argument("--corpus", type=Path, default=ROOT / ".corpus")
     options = parser.parse_args()
-    labelled()
+    folder = ROOT / "tests" / "claims_set"
+    labelled("labelled set", folder)
+    print(f"held-out set, first meeting (a record, not measured by this run): {FIRST_MEETING}")
+    labelled("held-out set, seen since", folder / "held_out")
+    print()
     for folder in sorted(options.corpus.iterdir()) if options.corpus.is_dir() else ():
         if (folder / "tree").is_dir() and (not options.suites or folder.name in options.suites):
             suite(folder)

@@ -23,7 +23,7 @@ from iopio_async.analysis.facts import (
     hole,
 )
 from iopio_async.analysis.fixtures import given_value, is_test_name, read_fixture, read_parameters
-from iopio_async.analysis.rules import DEFAULT_TABLE, RuleTable
+from iopio_async.analysis.rule_table import DEFAULT_TABLE, RuleTable
 from iopio_async.analysis.statements import bound_names, flatten, imported_names
 from iopio_async.analysis.touches import Toucher
 from iopio_async.analysis.values import Names, Reader, Value, as_text, imported_by_call

@@ -6,8 +6,8 @@ is literal, or a constant of the file, counts.
 
 import ast
 
+from iopio_async.analysis.conventions import MARKS
 from iopio_async.analysis.facts import Declaration, Marks
-from iopio_async.analysis.rules import MARKS
 from iopio_async.analysis.values import Reader, Value, as_text, from_text
 
 MARK = "iopio"

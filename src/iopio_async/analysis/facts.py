@@ -26,7 +26,7 @@ import msgspec
 from iopio_async.model.module import Mode
 
 #: Counted up whenever facts of one version can't be judged by another.
-FACTS_VERSION = 1
+FACTS_VERSION = 2
 
 ITEM = "\x01"
 JOIN = "\x02"
@@ -119,6 +119,8 @@ class Fixture(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     autouse: bool = False
     owner: str = ""
     params: tuple[str, ...] = ()
+    #: What it is parametrised with, as far as that is known.
+    values: tuple[str, ...] = ()
 
 
 class ClassFacts(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):

@@ -22,6 +22,7 @@ def read_fixture(node: _Function, part: str, owner: str, reader: Reader) -> Fixt
         if dotted.rpartition(".")[2] not in {"fixture", "yield_fixture"}:
             continue
         name, scope, autouse = node.name, "function", False
+        values: tuple[str, ...] = ()
         for keyword in decorator.keywords if isinstance(decorator, ast.Call) else ():
             value = reader.value(keyword.value)
             if keyword.arg == "name" and isinstance(value, str):
@@ -30,12 +31,27 @@ def read_fixture(node: _Function, part: str, owner: str, reader: Reader) -> Fixt
                 scope = str(value)
             elif keyword.arg == "autouse":
                 autouse = value is True
+            elif keyword.arg == "params":
+                values = _values(keyword.value, reader)
         if isinstance(decorator, ast.Call) and decorator.args:
             given = reader.value(decorator.args[0])
             scope = str(given) if given in _SCOPES else scope
         parameters = tuple(each for each, _ in read_parameters(node, None, method=bool(owner)))
-        return Fixture(name, part, node.lineno, scope, autouse, owner, parameters)
+        return Fixture(name, part, node.lineno, scope, autouse, owner, parameters, values)
     return None
+
+
+def _values(node: ast.expr, reader: Reader) -> tuple[str, ...]:
+    """The values of a list, out of ``pytest.param`` where they are in it."""
+    found: list[str] = []
+    for each in node.elts if isinstance(node, ast.List | ast.Tuple) else ():
+        wrapped = isinstance(each, ast.Call) and (reader.names.dotted(each.func) or "").endswith(
+            "pytest.param"
+        )
+        text = reader.text(each.args[0] if wrapped and each.args else each)  # type: ignore[attr-defined]
+        if text is not None:
+            found.append(text)
+    return tuple(found)
 
 
 def read_parameters(

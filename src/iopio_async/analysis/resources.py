@@ -101,6 +101,9 @@ def _address(kind: str, text: str) -> str | None:
 def _path(_kind: str, text: str) -> str | None:
     if ITEM in text or "\n" in text or "://" in text or text in {"", ":memory:"}:
         return None
+    if text.isdigit():
+        # A number, or a truth value, that is passed on as one: a descriptor, or an option.
+        return None
     place = ""
     for part in text.split(JOIN):
         place = part if part.startswith(("/", "~", ANCHOR)) or not place else f"{place}/{part}"
@@ -195,6 +198,10 @@ def _container(_kind: str, text: str) -> str | None:
     return f"container:{text}" if text and not text.startswith("$") else None
 
 
+def _shm(_kind: str, text: str) -> str | None:
+    return f"shm:{text}" if text else None
+
+
 def _environ(_kind: str, text: str) -> str | None:
     return f"environ:{text}" if text else "environ"
 
@@ -220,5 +227,6 @@ _KINDS: dict[str, Callable[[str, str], str | None]] = {
     "environ": _environ,
     "globals": _globals,
     "gpu": _gpu,
+    "shm": _shm,
 }
 KINDS = frozenset(_KINDS)

@@ -6,13 +6,8 @@ whatever object. Where its arguments say what is reached stands in ``at``: posit
 of which the first that is given counts. Configuration and plugins add rows of the same form.
 """
 
-import re
-from collections.abc import Iterable, Mapping
-from hashlib import sha256
-
 import msgspec
 
-from iopio_async.analysis.facts import FACTS_VERSION
 from iopio_async.model.module import Mode
 
 #: Instead of an argument: the object whose method is called.
@@ -27,7 +22,8 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     ``default`` is what is reached where no argument says so; without it, nothing is. ``mode_at`` is
     where a file's mode stands: reading shares. A row with ``requires`` counts only in files that
     import one of these packages. ``host``, ``port`` and ``database`` are further arguments of a
-    driver. ``on`` are the only names of objects whose method counts.
+    driver. ``on`` are the only names of objects whose method counts, and a call with one of the
+    keywords ``unless`` is left to whoever made what is given there.
     """
 
     call: str
@@ -43,6 +39,7 @@ class Rule(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
     port: tuple[Place, ...] = ()
     database: tuple[Place, ...] = ()
     on: tuple[str, ...] = ()
+    unless: tuple[str, ...] = ()
 
 
 _X, _S = Mode.EXCLUSIVE, Mode.SHARED
@@ -72,12 +69,11 @@ def _driver(
     host: tuple[Place, ...] = ("host",),
     port: tuple[Place, ...] = ("port",),
     database: tuple[Place, ...] = (),
+    unless: tuple[str, ...] = (),
 ) -> list[Rule]:
     why = f"connects to {scheme}"
-    return [
-        Rule(call, f"driver:{scheme}", at, _X, why, host=host, port=port, database=database)
-        for call in calls
-    ]
+    plain = Rule("", f"driver:{scheme}", at, _X, why, host=host, port=port, database=database)
+    return [msgspec.structs.replace(plain, call=call, unless=unless) for call in calls]
 
 
 _FIRST = (0, "server_address", "address", "addr")
@@ -125,6 +121,9 @@ RULES: tuple[Rule, ...] = (
     *_ports((0, "port"), "prometheus_client:start_http_server", "trio:open_tcp_listeners"),
     *_ports(("port",), ".postgresql_proc", ".redis_proc", ".mysql_proc", ".mongo_proc"),
     *_ports((0,), ".add_insecure_port", ".add_secure_port"),
+    *_ports((0, "port"), "twisted:listenTCP", "twisted:listenUDP", "twisted:listenSSL"),
+    *_ports(("dashboard_address",), "dask:LocalCluster", "distributed:LocalCluster"),
+    *_ports(("scheduler_port",), "dask:LocalCluster", "distributed:LocalCluster"),
     Rule(".create_server", "port", (2, "port"), why=_SERVER),
     Rule(".create_datagram_endpoint", "address", ("local_addr",), why=_SERVER),
     *[
@@ -160,7 +159,11 @@ RULES: tuple[Rule, ...] = (
             ".hardlink_to",
         ],
     ),
-    *_paths((RECEIVER,), _S, "reads a file", ".read_text", ".read_bytes", ".iterdir"),
+    *_paths((RECEIVER,), _S, "reads a file", ".read_text", ".read_bytes"),
+    *_paths((RECEIVER,), _S, "reads a folder", ".iterdir", ".glob", ".rglob"),
+    *_paths((0, "file_"), _S, "reads a configuration", "alembic:Config"),
+    *_paths((0, "fp"), _S, "reads a picture", "PIL:open"),
+    Rule(".save", "path", (0, "fp"), why="writes a picture", requires=("PIL",)),
     *_paths(
         (0, "path"),
         _X,
@@ -239,6 +242,12 @@ RULES: tuple[Rule, ...] = (
         *["pandas:read_csv", "pandas:read_parquet", "pandas:read_excel", "pandas:read_pickle"],
         *["pandas:read_json", "numpy:load", "numpy:loadtxt", "torch:load", "joblib:load"],
     ),
+    Rule(
+        "multiprocessing.shared_memory.SharedMemory",
+        "shm",
+        (0, "name"),
+        why="uses shared memory by a fixed name",
+    ),
     # Databases and brokers.
     *[
         Rule(call, "sqlite", at, why="opens an SQLite database")
@@ -288,9 +297,11 @@ RULES: tuple[Rule, ...] = (
     *_driver(
         "redis",
         *["redis:Redis", "redis:StrictRedis", "aioredis:Redis", "coredis:Redis"],
+        *["redis:ConnectionPool", "redis:BlockingConnectionPool"],
         host=("host", 0),
         port=("port", 1),
         database=("db", 2),
+        unless=("connection_pool",),
     ),
     *_driver(
         "redis",
@@ -413,100 +424,3 @@ RULES: tuple[Rule, ...] = (
     *_state("sockets", "changes the default of sockets", "socket.setdefaulttimeout"),
     *_state("recursion", "changes the recursion limit", "sys.setrecursionlimit"),
 )
-
-#: Calls after which the working directory is somewhere else.
-MOVING = frozenset({"os.chdir", "os.fchdir", ".chdir", "contextlib.chdir", ".isolated_filesystem"})
-#: Fixtures of plugins that do the same, and those by which no real file is touched.
-MOVING_FIXTURES = frozenset({"pytester", "testdir", "isolated_filesystem", "cli_runner_isolated"})
-FAKE_FIXTURES = frozenset({"fs", "fs_module", "fs_class", "fs_session"})
-
-_DJANGO = "django-database"
-#: Fixtures of plugins that claim something; all others claim nothing.
-PLUGIN_FIXTURES: dict[str, str] = dict.fromkeys(
-    (
-        *("db", "transactional_db", "django_db_setup", "django_db_reset_sequences"),
-        *("django_db_serialized_rollback", "admin_client", "admin_user", "live_server"),
-        *("async_admin_client", "django_user"),
-    ),
-    _DJANGO,
-)
-#: Marks that claim something.
-MARKS: dict[str, str] = {"django_db": _DJANGO}
-#: Base classes of tests that claim something.
-BASES: dict[str, str] = {
-    f"{package}.{name}": _DJANGO
-    for package in ("django.test", "django.test.testcases", "rest_framework.test")
-    for name in (
-        *("TestCase", "TransactionTestCase", "LiveServerTestCase", "APITestCase"),
-        *("APITransactionTestCase", "APILiveServerTestCase"),
-    )
-} | {
-    "django.contrib.staticfiles.testing.StaticLiveServerTestCase": _DJANGO,
-    "django.contrib.gis.test.TestCase": _DJANGO,
-}
-#: Settings that are assigned, by key, and hold a database's url.
-URL_KEYS = frozenset({"SQLALCHEMY_DATABASE_URI", "SQLALCHEMY_DATABASE_URL"})
-#: Fixtures that a user overrides to give a plugin's server its address: name → (kind, why).
-ADDRESS_FIXTURES: dict[str, str] = {"httpserver_listen_address": "httpserver"}
-#: Packages with which a literal device name is a GPU.
-DEVICE_PACKAGES = frozenset({"torch", "pytorch_lightning", "lightning", "transformers", "cupy"})
-DEVICE = re.compile(r"cuda(:\d+)?")
-
-
-#: Words by which a file tells something beside those of the rows.
-_TELLING = (
-    *("run", "call", "check_call", "check_output", "Popen", "getoutput", "system", "popen"),
-    *("create_subprocess_exec", "create_subprocess_shell", "run_process", "open_process"),
-    *("environ", "patch", "setattr", "delattr", "setitem", "delitem", "modules"),
-    *("iopio", "xdist_group", "pytest_plugins", "ENGINE", "DJANGO_SETTINGS_MODULE"),
-    *("cuda", "django", "rest_framework"),
-)
-
-
-class RuleTable:
-    """The rules by the last name of their call; immutable, and known by its ``digest``."""
-
-    def __init__(self, more: Iterable[Rule] = (), *, rules: Iterable[Rule] = RULES) -> None:
-        self.rules = (*rules, *more)
-        self.by_last: dict[str, list[Rule]] = {}
-        self.by_package: dict[str, list[Rule]] = {}
-        for rule in self.rules:
-            if rule.call.endswith(".*"):
-                self.by_package.setdefault(rule.call[:-2].replace(":", "."), []).append(rule)
-            elif rule.call != "*":
-                self.by_last.setdefault(re.split(r"[.:]", rule.call)[-1], []).append(rule)
-        encoded = msgspec.json.encode([FACTS_VERSION, *self.rules])
-        self.digest = sha256(encoded).hexdigest()[:16]
-        words = {*self.by_last, *(package.rpartition(".")[2] for package in self.by_package)}
-        words |= {*_TELLING, *MARKS, *PLUGIN_FIXTURES, *ADDRESS_FIXTURES, *URL_KEYS}
-        words -= {"*"}
-        self.telling = re.compile(
-            rb"\b(?:" + b"|".join(sorted(re.escape(word.encode()) for word in words)) + rb")\b"
-            # Something is assigned to an attribute of what is no object of this class.
-            rb"|^[ \t]+(?!self\b|cls\b)[A-Za-z_]\w*\.[\w.]+ *=[^=]",
-            re.MULTILINE,
-        )
-
-    def matching(self, call: str, packages: Mapping[str, object]) -> list[Rule]:
-        """The rows for a call: a dotted name, or a method's with a dot before it."""
-        found: list[Rule] = []
-        package, _, last = call.rpartition(".")
-        for rule in self.by_last.get(last, ()):
-            name = rule.call
-            if name == call:
-                matched = True
-            elif ":" in name:
-                root, _, _last = name.partition(":")
-                matched = package == root or package.startswith(f"{root}.")
-            else:
-                matched = False
-            if matched and (not rule.requires or any(each in packages for each in rule.requires)):
-                found.append(rule)
-        root = call.partition(".")[0]
-        for name, rules in self.by_package.items():
-            if root and (call.startswith(f"{name}.") or call == name):
-                found += rules
-        return found
-
-
-DEFAULT_TABLE = RuleTable()

@@ -1,6 +1,7 @@
 """The nodes of a body in the order of the source, without what never runs under a test runner."""
 
 import ast
+from collections.abc import Iterator
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _LEAVES = frozenset(
@@ -13,6 +14,23 @@ _LEAVES = frozenset(
         *ast.unaryop.__subclasses__(),
     }
 )
+#: Fields that hold names, and what is said of types: nothing below them runs.
+_SILENT_FIELDS = frozenset({"annotation", "returns", "ctx", "op", "ops", "id", "attr", "arg"})
+
+
+def _kinds_below(kind: type[ast.AST]) -> Iterator[type[ast.AST]]:
+    for each in kind.__subclasses__():
+        yield each
+        yield from _kinds_below(each)
+
+
+#: Of each kind of node that is visited, its fields from the last to the first. A dictionary by kind
+#: decides for a million nodes a second what subclass checks would decide for a fraction of that.
+_FIELDS: dict[type, tuple[str, ...]] = {
+    kind: tuple(field for field in reversed(kind._fields) if field not in _SILENT_FIELDS)
+    for kind in _kinds_below(ast.AST)
+    if kind not in _LEAVES
+}
 _FAILURES = frozenset({"raises", "assertRaises", "assertRaisesRegex", "RaisesGroup"})
 
 
@@ -48,19 +66,14 @@ def flatten(body: list[ast.stmt], *, descend: bool) -> list[ast.AST]:
             continue
         if kind in {ast.With, ast.AsyncWith} and _expects_failure(node):
             continue
-        for field in reversed(node._fields):
+        for field in _FIELDS.get(kind, ()):
             child = getattr(node, field, None)
             if type(child) is list:
                 for each in reversed(child):
-                    if type(each) not in _LEAVES and isinstance(each, ast.AST):
+                    if type(each) in _FIELDS:
                         push(each)
-            elif (
-                child is not None
-                and type(child) not in _LEAVES
-                and isinstance(child, ast.AST)
-                and field not in {"annotation", "returns"}
-            ):
-                push(child)
+            elif type(child) in _FIELDS:
+                push(child)  # type: ignore[arg-type]
     return found
 
 

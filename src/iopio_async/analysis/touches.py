@@ -5,18 +5,11 @@ import sys
 from collections.abc import Iterator, Mapping
 
 from iopio_async.analysis.commands import reached_by, split_command
+from iopio_async.analysis.conventions import DEVICE, DEVICE_PACKAGES, MOVING, URL_KEYS
 from iopio_async.analysis.declarations import patched
 from iopio_async.analysis.facts import ITEM, Call, Touch
-from iopio_async.analysis.rules import (
-    DEVICE,
-    DEVICE_PACKAGES,
-    MOVING,
-    RECEIVER,
-    URL_KEYS,
-    Place,
-    Rule,
-    RuleTable,
-)
+from iopio_async.analysis.rule_table import RuleTable
+from iopio_async.analysis.rules import RECEIVER, Place, Rule
 from iopio_async.analysis.values import Reader, as_text
 from iopio_async.model.module import Mode
 
@@ -167,6 +160,8 @@ class Toucher:
             and isinstance(node.func.value, ast.Name)
             and node.func.value.id in rule.on
         ):
+            return
+        if any(word.arg in rule.unless for word in node.keywords):
             return
         mode = self._mode(rule, node)
         for text in self._reached(rule, node):

@@ -47,6 +47,7 @@ _SAME_METHODS = frozenset(
     {"resolve", "absolute", "expanduser", "as_posix", "strip", "encode", "decode", "__str__"}
 )
 _VARIABLES = frozenset({"os.environ.get", "os.getenv", "os.environ.setdefault"})
+_URLS = frozenset({"sqlalchemy.URL.create", "sqlalchemy.engine.URL.create"})
 _CONSTANTS: dict[str, str] = {
     "os.devnull": "/dev/null",
     "os.sep": "/",
@@ -334,9 +335,25 @@ class Reader:
             return "~"
         if dotted == "tempfile.gettempdir":
             return "/tmp"
+        if dotted in _URLS:
+            return self._url(node, depth)
         if isinstance(node.func, ast.Attribute):
             return self._method(node.func, node, depth)
         return None
+
+    def _url(self, node: ast.Call, depth: int) -> Value:
+        """A database's url that is made from its parts."""
+        names = ("drivername", "username", "password", "host", "port", "database")
+        given = dict(zip(names, node.args, strict=False))
+        given.update((word.arg, word.value) for word in node.keywords if word.arg in names)
+        parts = {
+            name: as_text(self.value(given[name], depth)) if name in given else ""
+            for name in ("drivername", "host", "port", "database")
+        }
+        if None in parts.values():
+            return None
+        port = f":{parts['port']}" if parts["port"] else ""
+        return f"{parts['drivername']}://{parts['host']}{port}/{parts['database']}"
 
     def _joined_path(self, args: list[ast.expr], depth: int) -> Value:
         result: Value = None

@@ -11,6 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from iopio_async.analysis.conventions import (
+    ADDRESS_FIXTURES,
+    BASES,
+    FAKE_FIXTURES,
+    MARKS,
+    MOVING_FIXTURES,
+    PLUGIN_FIXTURES,
+    SERVICE_FIXTURES,
+)
 from iopio_async.analysis.facts import (
     HOLE,
     TOP,
@@ -22,14 +31,6 @@ from iopio_async.analysis.facts import (
     Touch,
 )
 from iopio_async.analysis.resources import reach_of, resource
-from iopio_async.analysis.rules import (
-    ADDRESS_FIXTURES,
-    BASES,
-    FAKE_FIXTURES,
-    MARKS,
-    MOVING_FIXTURES,
-    PLUGIN_FIXTURES,
-)
 from iopio_async.model.module import Claim, Evidence, Mode, Reach
 from iopio_async.planning.fixture_graph import FixtureGraph, class_layers
 from iopio_async.planning.liveness import Place
@@ -281,8 +282,9 @@ class _Module:
                 if (granted := graph.granted(wish, fixture)) is not None
             }
             owner = unit.owner if fixture.owner else None
-            for value in indirect.get(fixture.name, ())[:_MAX_VALUES] or (None,):
-                own = {**given, "request": walk.fill(value, self.path, {}, unit.owner)}
+            for value in (indirect.get(fixture.name) or fixture.values or (None,))[:_MAX_VALUES]:
+                at = self.path if fixture.name in indirect else where
+                own = {**given, "request": walk.fill(value, at, {}, unit.owner)}
                 walk.visit(where, fixture.part, own, owner)
             returned = sources.facts(where).parts.get(fixture.part, _NO_PART).value
             values[id(fixture)] = walk.fill(returned, where, given, owner)
@@ -313,6 +315,10 @@ class _Module:
     # Claims.
 
     def _gather(self, walk: Walk, *, moved: bool, fake: bool, machine_only: bool = False) -> None:
+        # Who sets another home folder leaves the user's own alone.
+        homeless = any(
+            found.touch.kind == "environ" and found.text == "HOME" for found in walk.found.values()
+        )
         for found in walk.found.values():
             touch = found.touch
             if machine_only and reach_of(touch.kind) is Reach.PROCESS:
@@ -320,7 +326,7 @@ class _Module:
             if _undone(found, walk.patches) or (fake and touch.kind in {"path", "sqlite"}):
                 continue
             name = resource(touch.kind, found.text, moved=moved)
-            if name is not None:
+            if name is not None and not (homeless and name.startswith("path:~")):
                 self._claim(
                     name,
                     Mode.SHARED if _READ_ONLY.search(found.text) else touch.mode,
@@ -337,6 +343,9 @@ class _Module:
         for name in missing:
             if name in PLUGIN_FIXTURES:
                 self._django(PLUGIN_FIXTURES[name], line, f"requests the fixture {name}")
+            for resource_name, mode in SERVICE_FIXTURES.get(name, ()):
+                evidence = Evidence(self.path, line, f"requests the fixture {name}")
+                self._claim(resource_name, mode, Reach.MACHINE, evidence)
             for override, user in ADDRESS_FIXTURES.items():
                 located = self._graph(None, ()).granted(override)
                 if name == user and located is not None:

@@ -59,6 +59,8 @@ class Walk:
         self.moves = False
         self._seen: set[tuple[str, str, Bindings, Place | None]] = set()
         self._classes: dict[Place, None] = {}
+        #: How many classes and calls of methods were brought together the last time.
+        self._matched = (0, 0)
         self._methods: dict[str, dict[tuple[tuple[str | None, ...], Bindings], None]] = {}
 
     @property
@@ -87,7 +89,7 @@ class Walk:
         waiting: list[tuple[str, str, dict[str, str | None], Place | None]] = [
             (path, name, dict(bindings or {}), receiver)
         ]
-        while waiting:
+        while waiting or (waiting := self._by_name()):
             path, name, given, receiver = waiting.pop()
             part = self.sources.facts(path).parts.get(name)
             key = (path, name, tuple(sorted(given.items())), receiver)
@@ -110,8 +112,6 @@ class Walk:
                 continue
             for call in part.calls:
                 waiting += self._called(call, path, name, given, receiver)
-            if not waiting:
-                waiting += self._by_name()
 
     def _called(
         self,
@@ -198,6 +198,10 @@ class Walk:
         return []
 
     def _by_name(self) -> list[tuple[str, str, dict[str, str | None], Place | None]]:
+        known = (len(self._classes), sum(map(len, self._methods.values())))
+        if known == self._matched:
+            return []
+        self._matched = known
         found = []
         for path, name in list(self._classes):
             for method in self.sources.facts(path).classes[name].methods:

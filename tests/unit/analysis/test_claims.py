@@ -32,6 +32,7 @@ VALUES = {
     "tempfile.gettempdir()": "/tmp",
     "f'{NAME}-{unknown()}'": None,
     "('localhost', 80)[1]": "80",
+    "'\\ud83d'": None,
     "'a' if x else 'b'": None,
 }
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from iopio_async.analysis.claims import read_facts, tells
 from iopio_async.analysis.facts import Declaration, FileFacts
-from iopio_async.analysis.rules import DEFAULT_TABLE, Rule, RuleTable
+from iopio_async.analysis.rule_table import DEFAULT_TABLE, RuleTable
+from iopio_async.analysis.rules import Rule
 from iopio_async.model.module import Claim, Evidence, Mode, Reach
 from iopio_async.planning.claims import ALONE, ModuleClaims, claims_of
 from iopio_async.planning.sources import Sources, glimpsed_imports
