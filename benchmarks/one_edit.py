@@ -6,7 +6,8 @@ The file and the function are chosen by rule, from one run of plain pytest under
 
 - *the file* is the source file of the project, outside of its tests, whose number of test modules
   that execute some function of it is nearest to the median over all such files (ties: by name);
-- *the function* is its first with a body of three statements or more that a test executes.
+- *the function* is its first with a body of three statements or more that tests execute, and
+  nothing else: no import does.
 
 Two edits are made. The first puts a statement without effect at the head of the body: `iopio run`
 and `pytest --testmon` are timed on it in turn, each from the state that a full run of the unedited
@@ -157,7 +158,9 @@ def choose(target: Target, lines_of: dict[Path, dict[int, list[str]]]) -> Place:
         lines = lines_of[file]
         for name, function in functions_of(ast.parse(text)):
             body = body_of(function)
-            if len(body) < 3 or not any(lines.get(body[0].lineno, [])):
+            contexts = lines.get(body[0].lineno, []) if len(body) >= 3 else []
+            # The empty context is whatever happens outside of tests.
+            if not contexts or "" in contexts:
                 continue
             source = text.splitlines()[body[0].lineno - 1]
             if source[: body[0].col_offset].strip():

@@ -50,6 +50,9 @@ Outcomes = dict[str, str]
 
 CACHED = "local_cache"
 
+#: Exit statuses of a run in good order: passed, not all passed, nothing ran.
+ORDERLY = (0, 1, 5)
+
 
 @dataclass
 class Full:
@@ -195,7 +198,9 @@ class Walk:
         self.remembered = {
             node: found for node, found in self.remembered.items() if node in full.outcomes
         } | ran
-        commit.testmon_missed = [
+        if finished.exit_status not in ORDERLY:
+            commit.testmon_missed.append(f"all: it ended with {finished.exit_status}")
+        commit.testmon_missed += [
             f"{node}: {self.remembered.get(node)}, full {found}"
             for node, found in full.outcomes.items()
             if not {node, function_of(node)} & self.unstable and self.remembered.get(node) != found

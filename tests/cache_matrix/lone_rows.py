@@ -187,7 +187,7 @@ ROWS: tuple[Row, ...] = (
     holding(
         "site_customised_otherwise",
         "sys.matrix == 1",
-        Write("SITE/sitecustomize.py", "import sys\nsys.matrix = 2\n"),
+        Write("SITE/sitecustomize.py", "import sys\nsys.matrix = 2  # other size\n"),
         before=(Write("SITE/sitecustomize.py", "import sys\nsys.matrix = 1\n"),),
     ),
     holding(

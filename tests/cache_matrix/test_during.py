@@ -4,6 +4,7 @@ Each module waits at a gate: a pipe with a name in its private temporary folder,
 for an input. The edit happens while it waits, so before it ends and after it began.
 """
 
+import contextlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -134,7 +135,9 @@ def _run(world: World, edits: Mapping[str, Sequence[Mutation]]) -> Ran:
             row = ROWS[event["module"].partition("/")[0]]
             gate, given_up_s = None, time.monotonic() + GATE_S
             while gate is None and time.monotonic() < given_up_s:
-                gate = next(world.temporary.glob(f"**/gate-{row.name}"), None)
+                # Folders of modules that have ended vanish while they are looked through.
+                with contextlib.suppress(FileNotFoundError):
+                    gate = next(world.temporary.glob(f"**/gate-{row.name}"), None)
             if gate is None:
                 continue  # Its test failed ahead of it, which its outcome tells.
             # Opening it waits until the test has opened its own end.

@@ -146,6 +146,20 @@ class Index:
         row = _row_decoder.decode(packed)
         return row if row.stamp == stamp else None
 
+    def inputs_of(self, key: str, events: str) -> list[Input] | None:
+        """The inputs of the result with these events; ``None`` where it is not known here.
+
+        Raises:
+            ValueError: the row does not hold what was written.
+            IndexError: likewise.
+        """
+        packed = self._body.rows.get(key)
+        results = _row_decoder.decode(packed).results if packed is not None else []
+        for result in results:
+            if result.events == events:
+                return [self._body.inputs[number] for number in result.numbers]
+        return None
+
     def scopes(self, key: str, result_number: int) -> dict[int, tuple[tuple[str, str], ...]] | None:
         """The functions that a result executed, by the places of its inputs.
 

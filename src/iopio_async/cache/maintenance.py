@@ -20,7 +20,7 @@ from iopio_async.errors import InfrastructureError
 from iopio_async.planning.overrides import matches
 
 #: Files beside the areas that are made from what is found elsewhere, and can be made again.
-DERIVED = (INDEX, SCOPES, "digests", "scopes")
+DERIVED = (INDEX, SCOPES, "digests", "scopes", "outputs")
 
 #: So long clearing waits for runs that write.
 LOCK_DEADLINE_S = 5.0

@@ -28,6 +28,13 @@ Current = Callable[[Input], str | None]
 ScopesOf = Callable[[str], Mapping[str, str] | None]
 
 
+class Crossing(NamedTuple):
+    """``writer``, a module that is going to be executed, wrote the path ``subject`` last time."""
+
+    writer: str
+    subject: str
+
+
 class Change(NamedTuple):
     """An input that is not what it was.
 
@@ -70,12 +77,13 @@ class Miss(NamedTuple):
 
     ``change`` is the first input of the newest one that is not what it was; ``expired`` says that
     there are results, but all of them have ended; ``refusal`` is why the last execution's result
-    was not stored.
+    was not stored; ``crossing`` says that a result does hold, but not for long.
     """
 
     change: Change | None = None
     expired: bool = False
     refusal: str = ""
+    crossing: Crossing | None = None
 
 
 class Judge:

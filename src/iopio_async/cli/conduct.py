@@ -2,7 +2,7 @@
 
 First SIGINT (or SIGTERM, SIGHUP): nothing new starts, what runs gets its grace, the reports are
 written; a reader that takes nothing for a while is waited for no more. Second: what runs is killed,
-and nobody waits any more for any reader.
+and a reader has to take what it gets at once.
 SIGTSTP stops the tests and their clocks with the command. A signal that the caller ignores, as
 ``nohup`` does, is ignored.
 """
@@ -35,6 +35,9 @@ READER_POLL_S = 0.02
 
 #: A reader that takes nothing for so long after the first signal is given up.
 READER_STALL_S = 1.0
+
+#: Likewise after the second.
+READER_LAST_STALL_S = 0.1
 
 _REASONS = {
     signal.SIGINT: CancelReason.INTERRUPT,
@@ -121,18 +124,14 @@ class _Conductor:
             await anyio.sleep(pause_s)
             pause_s = min(2 * pause_s, READER_POLL_S)
 
-    async def _doubt_reader(self) -> None:
-        """Give the reader up if it takes nothing, since somebody wants an end."""
-        if self._events is None:
-            return
-        if not await anyio.to_thread.run_sync(self._events.flush, READER_STALL_S):
-            self._give_up_reader()
-
-    def _give_up_reader(self) -> None:
-        """Leave out the rest of the events."""
-        if self._events is not None and self._events.backlog_bytes:
-            self._given_up = True
-            self._events.close(0.0)
+    async def _doubt_reader(self, stall_s: float) -> None:
+        """Give the reader up as soon as it takes nothing for so long: somebody wants an end."""
+        while self._events is not None and not self._given_up:
+            if await anyio.to_thread.run_sync(self._events.flush, stall_s):
+                await anyio.sleep(READER_POLL_S)
+            elif not self._given_up:
+                self._given_up = True
+                self._events.close(0.0)
 
     async def _mind_reader(self, run: Run) -> None:
         await self._reader_gone.wait()
@@ -158,10 +157,10 @@ class _Conductor:
                     self._interrupted = number
                     # Beside this loop: it may have to wait until somebody reads.
                     tasks.start_soon(run.cancel, _REASONS[number])
-                    tasks.start_soon(self._doubt_reader)
+                    tasks.start_soon(self._doubt_reader, READER_STALL_S)
                 else:
                     run.kill()
-                    self._give_up_reader()
+                    tasks.start_soon(self._doubt_reader, READER_LAST_STALL_S)
 
     def _pause(self, run: Run) -> None:
         """Stop with everything that runs; go on when somebody says so."""

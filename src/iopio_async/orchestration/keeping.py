@@ -108,7 +108,7 @@ class Keeper:
             return
         story = self._stories.pop(path)
         self._cache.audit(path, story.events)
-        if stats.status in CLEAN_STATUSES and stats.attempts == 1 and path in self._modules:
+        if path in self._modules:
             self._ended.append(_Ended(self._modules[path], stats, story))
         if time.monotonic() >= self._kept_s + GATHER_S:
             await self._keep_all()
@@ -141,11 +141,13 @@ class Keeper:
     async def _keep(self, ended: _Ended, observer: Observer, recheck: Recheck) -> None:
         module, stats, story = ended
         key = self._cache.key(module)
-        trace = (
-            self._reader(module, observer)
-            .read(*story.traces, module=module.path, framework=module.framework)
-            .trace
+        trace, written = self._reader(module, observer).read(
+            *story.traces, module=module.path, framework=module.framework
         )
+        is_clean = stats.status in CLEAN_STATUSES and stats.attempts == 1
+        self._cache.wrote(module.path, written, whole=is_clean)
+        if not is_clean:
+            return
         if trace.level is Level.UNCACHEABLE:
             await self._store.refuse(key, module.path, "; ".join(trace.reasons))
             return

@@ -12,7 +12,7 @@ import random
 import secrets
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -29,7 +29,9 @@ from iopio_async.model.config import Config
 from iopio_async.model.module import TestModule
 from iopio_async.model.outcome import Outcome, Source
 from iopio_async.model.stats import ModuleStats
+from iopio_async.model.trace import Input
 from iopio_async.orchestration.keys import KeyMaker
+from iopio_async.orchestration.outputs import Outputs
 from iopio_async.orchestration.preparation import Plan
 from iopio_async.planning.scheduler import Start
 from iopio_async.project import interpreter
@@ -47,6 +49,9 @@ RECEIPTS, SECRET, SECRET_BYTES = "receipts", "secret", 32
 
 #: What an observer remembers between runs.
 DIGESTS, SCOPES = "digests", "scopes"
+
+#: What modules wrote where others may read.
+OUTPUTS = "outputs"
 
 #: Variables of the environment with their values, as a key.
 Variables = tuple[tuple[str, str], ...]
@@ -97,6 +102,7 @@ class ResultCache:
             config.cache,
         )
         self._index = Index.load(self._reader)
+        self._outputs = Outputs(self._reader.read(OUTPUTS) or b"")
         self._observers: dict[Variables, Observer] = {(): self.observer}
         self._keeper: Keeper | None = None
         self._recalled: dict[str, Sequence[ev.AnyEvent]] = {}
@@ -177,6 +183,8 @@ class ResultCache:
                 ttl_s=self.config.cache_ttl_s,
             )
             self.verdicts.update({path: found[key] for path, key in keys.items()})
+        self._cross({path: key for keys in alike.values() for path, key in keys.items()})
+        for keys in alike.values():
             self._recall(keys)
         self._reader.note_use(
             [
@@ -192,6 +200,24 @@ class ResultCache:
         """Why the inputs of the module's newest result are not better known, if they are not."""
         entry = self._reader.entry(self.key(module))
         return entry.results[0].trace.reasons if entry is not None and entry.results else ()
+
+    def _cross(self, keys: Mapping[str, str]) -> None:
+        """Let those run again that read what modules write which are going to be executed."""
+        hits = {path: hit for path in keys if isinstance(hit := self.verdicts[path], Hit)}
+
+        def inputs_of(path: str) -> Sequence[Input]:
+            key, events = keys[path], hits[path].events
+            with contextlib.suppress(ValueError, LookupError):
+                known = self._index.inputs_of(key, events)
+                if known is not None:
+                    return known
+            entry = self._reader.entry(key)
+            results = entry.results if entry is not None else ()
+            return next((each.trace.inputs for each in results if each.events == events), ())
+
+        executed = [path for path in keys if path not in hits]
+        for path, crossing in self._outputs.crossings(executed, hits, inputs_of).items():
+            self.verdicts[path] = Miss(crossing=crossing)
 
     def _recall(self, keys: Mapping[str, str]) -> None:
         """Read the events of what holds."""
@@ -280,6 +306,10 @@ class ResultCache:
         """A fault of the cache's own must not cost a run: what is not recalled yet is executed."""
         self._reader.faults.switch_off(f"internal error: {type(error).__name__}: {error}")
 
+    def wrote(self, path: str, written: Collection[str], *, whole: bool) -> None:
+        """The module was executed, and left this written; ``whole`` if it wrote nothing else."""
+        self._outputs.note(path, written if whole else {*self._outputs.of(path), *written})
+
     async def close(self) -> None:
         """Keep what waits to be kept, and write what later runs are quicker with."""
         if self._keeper is not None:
@@ -297,6 +327,9 @@ class ResultCache:
             folder = state.ensure(self.folder)
             if self._digests.read_count:
                 state.write_atomically(os.path.join(folder, DIGESTS), self._digests.save())
+            if self._outputs.is_new:
+                outputs = self._outputs.encode()
+                state.write_atomically(os.path.join(folder, OUTPUTS), outputs)
             if scopes is not None:
                 state.write_atomically(os.path.join(folder, SCOPES), scopes)
         except InfrastructureError as error:

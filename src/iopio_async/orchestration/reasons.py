@@ -21,6 +21,9 @@ def told(verdict: Hit | Miss) -> str:
     """The verdict in one line."""
     if isinstance(verdict, Hit):
         return "hit: nothing that it read has changed"
+    if verdict.crossing is not None:
+        writer, subject = verdict.crossing
+        return f"miss: it reads {subject}, which {writer} writes, and that is run again"
     if verdict.change is not None:
         return f"miss: {of_change(verdict.change)}"
     if verdict.refusal:

@@ -35,7 +35,6 @@ from iopio_async.project.digests import ABSENT, changed_ns, look
 from iopio_async.project.distributions import normalised
 from iopio_async.project.environment import any_of
 from iopio_async.project.interpreter import standard_library
-from iopio_async.project.listings import is_in_cache
 from iopio_async.project.observer import Observer
 from iopio_async.wire import observations as wire
 
@@ -56,7 +55,7 @@ Inputs = dict[Name, Input]
 
 
 class Reading(NamedTuple):
-    """A trace, and what the module wrote that was there before or is there now, as subjects."""
+    """A trace, and what the module wrote that is there now and matters to others, as subjects."""
 
     trace: Trace
     written: frozenset[str]
@@ -287,8 +286,11 @@ class TraceReader:
         level = Level.UNCACHEABLE if impure else Level.COARSE if opaque else Level.PRECISE
         if level is Level.COARSE:
             self._note((InputKind.PROJECT, ""), inputs)
-        subjects = (self._observer.subject(os.fsdecode(path)) for path in written)
-        kept = frozenset(subject for subject in subjects if not is_in_cache(subject))
+        kept = frozenset(
+            self._observer.subject(os.fsdecode(path))
+            for path in written
+            if self._places.about(InputKind.FILE, path) and os.path.lexists(path)
+        )
         reasons = tuple(dict.fromkeys(impure or opaque))
         return Reading(
             Trace(level=level, inputs=tuple(inputs.values()), reasons=reasons), written=kept

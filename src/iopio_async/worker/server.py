@@ -132,6 +132,8 @@ class Server:
         self._say(Forked(0, os.getpid()))
         surroundings.hold_lifeline(self._lifeline)
         tracer.branch()
+        # What the server kept open was no doubt; the branch's own trace is none either.
+        self._before = warmth.descriptors()
         self._doubts = warmth.import_ahead(request.steps)
         return self.born()
 

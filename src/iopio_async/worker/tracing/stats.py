@@ -158,9 +158,10 @@ def install() -> None:
 
     def fstat(_os: object, fd: int) -> os.stat_result:
         __tracebackhide__ = True
-        path = absolute(fd) if type(fd) is int else ""
-        if path and path not in known:
-            look(path, None)
+        if type(fd) is int and not record.quiet:
+            path = absolute(fd)
+            if path and path not in known:
+                look(path, None)
         return true_fstat(fd)
 
     stand_in("stat", stat)
