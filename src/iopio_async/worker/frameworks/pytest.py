@@ -23,6 +23,7 @@ from iopio_async.worker.frameworks.pytest_coverage import (
     is_asked_for,
     load_ahead,
 )
+from iopio_async.worker.frameworks.pytest_idle import retire
 from iopio_async.worker.frameworks.pytest_marks import Marks
 from iopio_async.worker.frameworks.pytest_narrowing import Narrowing
 from iopio_async.worker.frameworks.pytest_reports import Phases, failure_of
@@ -307,6 +308,7 @@ class Telling:
         for phases in self._open.values():
             phases.tell(self._recorder)
         self._open.clear()
+        retire(session.config.pluginmanager)
 
     def _plan(
         self, session: pytest.Session, items: Sequence[pytest.Item], elsewhere: Sequence[bool]
