@@ -95,4 +95,7 @@ class Batch:
             yield f"{phase.name}: STALE, it must run every time and was replayed"
         precise = row.level is Level.PRECISE or (row.level is Level.COARSE and unchanged)
         if precise and source != CACHED:
-            yield f"{phase.name}: not replayed though none of its inputs had changed"
+            yield (
+                f"{phase.name}: not replayed though none of its inputs had changed"
+                f"{''.join(each.ran.warnings for each in self.phases)}"
+            )

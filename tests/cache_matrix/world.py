@@ -44,6 +44,12 @@ class Ran:
     report: dict[str, Any] = field(default_factory=dict)
     output: str = ""
 
+    @property
+    def warnings(self) -> str:
+        """What it warned of, each on a line of its own."""
+        lines = self.output.splitlines()
+        return "".join(f"\n{line}" for line in lines if line.startswith("warning: "))
+
 
 class World:
     """A project that rows are laid out in, and its environment."""
