@@ -8,9 +8,10 @@ import os
 import posixpath
 import sys
 
-_getcwd, _readlink, _normpath, _realpath = (
+_getcwd, _readlink, _lstat, _normpath, _realpath = (
     os.getcwd,
     os.readlink,
+    os.lstat,
     posixpath.normpath,
     posixpath.realpath,
 )
@@ -65,6 +66,8 @@ class Territory:
         self.root = ""
         self._private: tuple[str, ...] = ()
         self._above_private: frozenset[str] = frozenset()
+        #: The folders that private directories lie in, side by side with those of other modules.
+        self._runs: frozenset[str] = frozenset()
         self._excepted: tuple[str, ...] = ()
         self._dropped: tuple[str, ...] = ()
         self._exact: frozenset[str] = frozenset()
@@ -81,6 +84,7 @@ class Territory:
         self._above_private = frozenset(
             parent for folder in folders for parent in (folder, *_parents(folder))
         )
+        self._runs = frozenset(map(os.path.dirname, folders))
         if self._settled != root:
             self._settle_root(root)
             self._settled = root
@@ -128,7 +132,11 @@ class Territory:
 
     def drops_status(self, path: str) -> bool:
         """The same, where only a status is asked for."""
-        return path in self._above_private or self.drops(path)
+        if path in self._above_private or self.drops(path):
+            return True
+        # Who looks for a configuration upwards, from a temporary directory, comes by the run's own
+        # folder. It is new in each run: what is not there now is in no other one either.
+        return path.rpartition("/")[0] in self._runs and not _is_there(path)
 
     def drops_private(self, path: str) -> bool:
         """True for what is in the private directories."""
@@ -198,6 +206,14 @@ def _dynamic_library() -> str:
     library = os.path.dirname(os.__file__)
     folder = os.path.join(sys.base_exec_prefix, "lib", os.path.basename(library), "lib-dynload")
     return folder if os.path.isdir(folder) else library
+
+
+def _is_there(path: str) -> bool:
+    try:
+        _lstat(path)
+    except OSError:
+        return False
+    return True
 
 
 def _parents(path: str) -> "list[str]":

@@ -43,7 +43,17 @@ def test_the_way_to_the_private_directory_has_no_status(territory: Territory) ->
     for path in ("/", "/tmp", "/tmp/run", "/tmp/run/1"):
         assert territory.drops_status(path)
     assert not territory.drops("/tmp/run")
-    assert not territory.drops_status("/tmp/run/2")
+    assert not territory.drops_status("/elsewhere")
+
+
+def test_only_what_is_not_there_in_the_runs_own_folder_is_dropped(tmp_path: Path) -> None:
+    territory = Territory()
+    territory.settle("/project", (str(tmp_path / "1"),))
+    (tmp_path / "2").mkdir()
+    assert territory.drops_status(str(tmp_path / "pytest.toml"))
+    assert not territory.drops(str(tmp_path / "pytest.toml"))
+    assert not territory.drops_status(str(tmp_path / "2"))
+    assert not territory.drops_status(str(tmp_path / "2" / "missing"))
 
 
 def test_a_project_that_holds_iopio_itself_is_traced() -> None:
