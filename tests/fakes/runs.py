@@ -13,10 +13,12 @@ from fakes.grammar import check
 from iopio_async.execution.ports import Placement
 from iopio_async.model import events as ev
 from iopio_async.model.action import Action
-from iopio_async.model.config import Config, ModuleSettings
+from iopio_async.model.config import Config, ModuleSettings, Resource
 from iopio_async.model.module import REMAINDER_PATH, Claim, ModuleKind, TestModule
 from iopio_async.model.outcome import CancelReason
 from iopio_async.model.stats import RunStats
+from iopio_async.orchestration.guard_port import Guard
+from iopio_async.orchestration.holdings import Claims
 from iopio_async.orchestration.session import Session
 from iopio_async.orchestration.stream import EventStream
 from iopio_async.orchestration.units import Unit
@@ -55,6 +57,9 @@ class Scenario:
     parts: Mapping[str, Sequence[Script]] = field(default_factory=dict)
     batch: Script | None = None
     claims: Mapping[str, tuple[Claim, ...]] = field(default_factory=dict)
+    knows: Claims | None = None
+    guard: Guard | None = None
+    resources: Mapping[str, Resource] = field(default_factory=dict)
     workers: int = 2
     retries: int = 0
     maxfail: int = 0
@@ -173,6 +178,7 @@ async def _play(scenario: Scenario) -> Played:
             workers=scenario.workers,
             maxfail=scenario.maxfail,
             memory_limit_bytes=scenario.memory_limit_bytes,
+            resources=dict(scenario.resources),
         ),
         run_id="run",
         modules=modules,
@@ -189,6 +195,8 @@ async def _play(scenario: Scenario) -> Played:
         remainder_expected=scenario.remainder_expected,
         outlook=scenario.outlook,
         free_memory=lambda: scenario.free_bytes,
+        claims=scenario.knows,
+        guard=scenario.guard,
     )
     played = Played(executor, session)
 

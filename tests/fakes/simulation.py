@@ -8,11 +8,12 @@ its own, as simple as can be (it looks at every pair of modules), and verifies e
 import heapq
 import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from iopio_async.model.module import Claim, Mode, TestModule
 from iopio_async.model.outcome import RETRIED_STATUSES, CancelReason, ModuleStatus
+from iopio_async.planning.locks import merged
 from iopio_async.planning.room import ONE_SLOT, Need
 from iopio_async.planning.scheduler import OVERTAKES, Finish, Instruction, Scheduler, Start
 
@@ -22,7 +23,19 @@ HEALED = {ModuleStatus.PASSED, ModuleStatus.LEAKED}
 def conflict(some: Sequence[Claim], others: Sequence[Claim]) -> bool:
     """Two modules with these claims must not run at the same time."""
     return any(
-        one.resource == other.resource and Mode.EXCLUSIVE in (one.mode, other.mode)
+        one.resource == other.resource
+        and not one.units
+        and not other.units
+        and Mode.EXCLUSIVE in (one.mode, other.mode)
+        for one in some
+        for other in others
+    )
+
+
+def compete(some: Sequence[Claim], others: Sequence[Claim]) -> bool:
+    """What one of two modules with these claims takes, the other may wait for."""
+    return conflict(some, others) or any(
+        one.resource == other.resource and one.units and other.units
         for one in some
         for other in others
     )
@@ -44,6 +57,9 @@ class _Book:
     waiting_since: int | None = None
     overtaken: int = 0
     final: ModuleStatus | None = None
+    #: What it holds, while it runs.
+    held: tuple[Claim, ...] = ()
+    units: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 class CheckedScheduler:
@@ -59,8 +75,12 @@ class CheckedScheduler:
         *,
         memory_limit_bytes: int | None = None,
         memory_bytes: int | None = None,
+        capacities: Mapping[str, int] | None = None,
     ) -> None:
-        self.scheduler = Scheduler(capacity, overtakes, memory_limit_bytes=memory_limit_bytes)
+        self.scheduler = Scheduler(
+            capacity, overtakes, memory_limit_bytes=memory_limit_bytes, capacities=capacities
+        )
+        self.capacities = capacities or {}
         self.capacity = capacity
         self.overtakes = overtakes
         self.memory_bytes = memory_bytes
@@ -88,6 +108,7 @@ class CheckedScheduler:
         self.scheduler.ended(path, status, retry)
         book = self.books[path]
         book.slots, book.status = (), status
+        book.held, book.units = (), {}
         again = book.attempts <= book.retries and self.scheduler.cancelled is None
         if again and retry is not None and status in RETRIED_STATUSES:
             book.selectors = tuple(retry) or book.selectors
@@ -96,6 +117,23 @@ class CheckedScheduler:
             self._due[path] = ModuleStatus.FLAKY
         else:
             self._due[path] = status
+
+    def reclaim(self, claims: Mapping[str, tuple[Claim, ...]]) -> None:
+        self.scheduler.reclaim(claims)
+        for path, own in claims.items():
+            book = self.books[path]
+            book.module = TestModule(path=path, claims=own, selectors=book.module.selectors)
+        for book in self.waiting():
+            book.waiting_since, book.overtaken = len(self.started), 0
+        running = sorted(self.running(), key=lambda book: book.rank)
+        for book in running:
+            book.held = ()
+        for book in running:
+            book.held = tuple(
+                claim
+                for claim in merged(book.module.claims)
+                if not claim.units and not any(conflict([claim], other.held) for other in running)
+            )
 
     def measured(self, share: float) -> None:
         """Measure what is free while those that run use this share of their peaks."""
@@ -154,11 +192,13 @@ class CheckedScheduler:
                 continue
             assert not self._could_start(other), f"{start.path} went before {other.module.path}"
             lacks_room = self._finds_claims_free(other) and not self._has_room(other)
-            if lacks_room or conflict(book.module.claims, other.module.claims):
+            if lacks_room or compete(book.module.claims, other.module.claims):
                 other.overtaken += 1
                 assert other.overtaken <= self.overtakes, f"{other.module.path} starves"
         book.attempts += 1
         book.slots = start.slots
+        book.held = book.module.claims
+        self._check_units(book, start)
         book.waiting_since = None
         self.started.append(start.path)
 
@@ -193,8 +233,34 @@ class CheckedScheduler:
         return [
             other.module.path
             for other in self.running()
-            if conflict(book.module.claims, other.module.claims)
+            if conflict(book.module.claims, other.held)
         ]
+
+    def _wanted(self, book: _Book) -> dict[str, int]:
+        """The units that it needs, by resource."""
+        wanted: Counter[str] = Counter()
+        for claim in book.module.claims:
+            if claim.units:
+                most = min(claim.units, self.capacities.get(claim.resource, 1))
+                wanted[claim.resource] = max(wanted[claim.resource], most)
+        return wanted
+
+    def _taken(self, resource: str) -> list[int]:
+        return [unit for other in self.running() for unit in other.units.get(resource, ())]
+
+    def _has_units(self, book: _Book) -> bool:
+        return all(
+            len(self._taken(resource)) + count <= self.capacities.get(resource, 1)
+            for resource, count in self._wanted(book).items()
+        )
+
+    def _check_units(self, book: _Book, start: Start) -> None:
+        got = dict(start.units)
+        assert {resource: len(units) for resource, units in got.items()} == self._wanted(book)
+        for resource, units in got.items():
+            free = set(range(self.capacities.get(resource, 1))) - set(self._taken(resource))
+            assert units == tuple(sorted(free)[: len(units)])
+        book.units = got
 
     def _could_start(self, book: _Book) -> bool:
         """True where neither a running module nor one that may be aged is in the way."""
@@ -205,8 +271,13 @@ class CheckedScheduler:
         )
 
     def _finds_claims_free(self, book: _Book) -> bool:
-        return not self._blocking(book) and not any(
-            conflict(book.module.claims, other.module.claims) for other in self._may_be_aged(book)
+        return (
+            not self._blocking(book)
+            and self._has_units(book)
+            and not any(
+                compete(book.module.claims, other.module.claims)
+                for other in self._may_be_aged(book)
+            )
         )
 
     def _may_be_aged(self, book: _Book) -> list[_Book]:
@@ -249,15 +320,23 @@ def simulate(
     memory_limit_bytes: int | None = None,
     memory_bytes: int | None = None,
     used_shares: Sequence[float] = (0.0,),
+    capacities: Mapping[str, int] | None = None,
+    reclaims: Mapping[int, Mapping[str, tuple[Claim, ...]]] | None = None,
 ) -> CheckedScheduler:
     """Run the jobs to their end; a scheduler that gets stuck is found out as well.
 
     Memory is measured each time when something has happened; ``used_shares`` says, in turn, how
-    much of their peaks the running ones use by then.
+    much of their peaks the running ones use by then. ``reclaims`` are claims that get known at
+    some time.
     """
     checked = CheckedScheduler(
-        capacity, overtakes, memory_limit_bytes=memory_limit_bytes, memory_bytes=memory_bytes
+        capacity,
+        overtakes,
+        memory_limit_bytes=memory_limit_bytes,
+        memory_bytes=memory_bytes,
+        capacities=capacities,
     )
+    reclaiming = dict(reclaims or {})
     shares = itertools.cycle(used_shares)
     by_path = {job.module.path: job for job in jobs}
     joining = sorted(jobs, key=lambda job: job.joins_at)
@@ -272,6 +351,9 @@ def simulate(
         while due and due[0].at <= now:
             ended = heapq.heappop(due)
             checked.ended(ended.path, ended.status, ())
+        for at in [at for at in reclaiming if at <= now]:
+            found = reclaiming.pop(at)
+            checked.reclaim({path: own for path, own in found.items() if path in checked.books})
         checked.measured(next(shares))
         for instruction in checked.decide():
             if isinstance(instruction, Start):

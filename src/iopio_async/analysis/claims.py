@@ -29,6 +29,8 @@ from iopio_async.analysis.touches import Toucher
 from iopio_async.analysis.values import Names, Reader, Value, as_text, imported_by_call
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
+#: What gives a name a value that may be known.
+_BINDING = frozenset({ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.AugAssign})
 
 
 def tells(source: bytes, table: RuleTable = DEFAULT_TABLE) -> bool:
@@ -266,6 +268,8 @@ class _File:
         reader = Reader(names)
         seen = set(parameters)
         for each in nodes:
+            if type(each) not in _BINDING:
+                continue
             match each:
                 case (
                     ast.Assign(targets=[ast.Name(id=name)], value=value)

@@ -38,6 +38,9 @@ class RuleTable:
                 self.by_package.setdefault(rule.call[:-2].replace(":", "."), []).append(rule)
             elif rule.call != "*":
                 self.by_last.setdefault(re.split(r"[.:]", rule.call)[-1], []).append(rule)
+        self._by_root: dict[str, list[tuple[str, list[Rule]]]] = {}
+        for name, rows in self.by_package.items():
+            self._by_root.setdefault(name.partition(".")[0], []).append((name, rows))
         encoded = msgspec.json.encode([FACTS_VERSION, *self.rules])
         self.digest = sha256(encoded).hexdigest()[:16]
         words = {*self.by_last, *(package.rpartition(".")[2] for package in self.by_package)}
@@ -73,8 +76,8 @@ class RuleTable:
             if matched and (not rule.requires or any(each in packages for each in rule.requires)):
                 found.append(rule)
         root = call.partition(".")[0]
-        for name, rules in self.by_package.items():
-            if root and (call.startswith(f"{name}.") or call == name):
+        for name, rules in self._by_root.get(root, ()) if root else ():
+            if call.startswith(f"{name}.") or call == name:
                 found += rules
         return found
 

@@ -3,7 +3,9 @@
 import ast
 from collections.abc import Iterator
 
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_FUNCTIONS = frozenset({ast.FunctionDef, ast.AsyncFunctionDef})
+_NAMED = frozenset({ast.ClassDef, ast.ExceptHandler})
+_IMPORTS = frozenset({ast.Import, ast.ImportFrom})
 _LEAVES = frozenset(
     {
         *(ast.Load, ast.Store, ast.Del, ast.Constant, ast.Pass, ast.Break, ast.Continue),
@@ -109,8 +111,8 @@ def bound_names(nodes: list[ast.AST]) -> set[str]:
             found.update(each.arg for each in [*arguments.args, *arguments.kwonlyargs])
         elif kind is ast.Lambda:
             found.update(each.arg for each in node.args.args)  # type: ignore[attr-defined]
-        elif isinstance(node, ast.ClassDef | ast.ExceptHandler) and node.name:
-            found.add(node.name)
+        elif kind in _NAMED and node.name:  # type: ignore[attr-defined]
+            found.add(node.name)  # type: ignore[attr-defined]
     return found
 
 
@@ -124,7 +126,7 @@ def imported_names(
     names: dict[str, str] = {}
     stars: list[str] = []
     modules: dict[str, None] = {}
-    for node in nodes:
+    for node in [each for each in nodes if type(each) in _IMPORTS]:
         if type(node) is ast.Import:
             for alias in node.names:
                 modules[alias.name] = None

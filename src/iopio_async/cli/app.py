@@ -6,8 +6,11 @@
 import typer
 
 from iopio_async.cli.cache import cache_app
+from iopio_async.cli.graph import graph
 from iopio_async.cli.list import list_modules
+from iopio_async.cli.report import report
 from iopio_async.cli.run import run
+from iopio_async.cli.trends import trends
 from iopio_async.cli.why import why
 from iopio_async.version import __version__
 
@@ -43,4 +46,7 @@ def _iopio(
 app.command("run", options_metavar="[OPTIONS]", epilog="What follows -- goes to pytest.")(run)
 app.command("list")(list_modules)
 app.command("why")(why)
+app.command("graph")(graph)
+app.command("report")(report)
+app.command("trends")(trends)
 app.add_typer(cache_app)

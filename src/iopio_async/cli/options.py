@@ -54,6 +54,7 @@ Retries = Annotated[str | None, option("retries", EXECUTION)]
 Timeout = Annotated[str | None, option("timeout_s", EXECUTION)]
 SlowAfter = Annotated[str | None, option("slow_after_s", EXECUTION)]
 Grace = Annotated[str | None, option("grace_s", EXECUTION)]
+NoLocks = Annotated[bool, option("no_locks", EXECUTION, is_flag=True)]
 
 NoCache = Annotated[bool, option("no_cache", CACHE, is_flag=True)]
 Refresh = Annotated[bool, option("refresh", CACHE, is_flag=True)]
@@ -86,6 +87,9 @@ Quiet = Annotated[
 Color = Annotated[str | None, option("color", OUTPUT)]
 Report = Annotated[str | None, option("report", OUTPUT)]
 JunitXml = Annotated[str | None, option("junit_xml", OUTPUT)]
+FailOnRegression = Annotated[str | None, option("fail_on_regression", OUTPUT)]
+Trace = Annotated[str | None, option("trace", OUTPUT)]
+Timeline = Annotated[str | None, option("timeline", OUTPUT)]
 Json = Annotated[bool, option("json", OUTPUT, is_flag=True)]
 
 ConfigFile = Annotated[str | None, option("config", SETTINGS)]

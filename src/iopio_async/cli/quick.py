@@ -30,6 +30,9 @@ VALUE_FIELDS = (
     "color",
     "report",
     "junit_xml",
+    "fail_on_regression",
+    "trace",
+    "timeline",
     "config",
     "rootdir",
 )
@@ -47,10 +50,35 @@ FLAGS: dict[str, tuple[str, int]] = {
     "--quiet": ("quiet", 1),
     "-q": ("quiet", 1),
     **dict.fromkeys(BY_FIELD["no_cache"].flags, ("no_cache", True)),
+    **dict.fromkeys(BY_FIELD["no_locks"].flags, ("no_locks", True)),
     **dict.fromkeys(BY_FIELD["refresh"].flags, ("refresh", True)),
     **dict.fromkeys(BY_FIELD["last_failed"].flags, ("last_failed", True)),
     **dict.fromkeys(BY_FIELD["json"].flags, ("json", True)),
 }
+
+
+#: The option whose value may be left out, and the value that it has then.
+OPTIONAL = "--fail-on-regression"
+OPTIONAL_DEFAULT = "5%"
+
+
+def completed(words: Sequence[str]) -> list[str]:
+    """The words with each value in its place that may be left out.
+
+    What follows such an option is its value only if it is a number, with or without a percent sign:
+    paths may follow it as well.
+    """
+    done: list[str] = []
+    for word in words:
+        if done[-1:] == [OPTIONAL]:
+            number = word.removesuffix("%").replace(".", "", 1).isdecimal()
+            done[-1] = f"{OPTIONAL}={word if number else OPTIONAL_DEFAULT}"
+            if number:
+                continue
+        done.append(word)
+    if done[-1:] == [OPTIONAL]:
+        done[-1] = f"{OPTIONAL}={OPTIONAL_DEFAULT}"
+    return done
 
 
 def read(words: Sequence[str]) -> dict[str, object] | None:

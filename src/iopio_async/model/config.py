@@ -29,7 +29,9 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``None`` leaves a setting as it is; a ``timeout_s`` of 0 switches the time limit off. Later
     overrides win over earlier ones. modules of the same ``group`` share a process, one after
     the other; a module takes the place of so many ``workers``, and is never run
-    by several processes at once where ``split`` is false.
+    by several processes at once where ``split`` is false. What it claims is as for the mark:
+    ``locks`` and ``shared`` take the place of what the analysis found, where they are not ``None``;
+    ``needs`` are units of resources with a capacity.
     ``planning.overrides.settings_for`` applies them.
     """
 
@@ -42,6 +44,21 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     group: str | None = None
     split: bool | None = None
     env: dict[str, str] = {}
+    locks: tuple[str, ...] | None = None
+    shared: tuple[str, ...] | None = None
+    serial: bool | None = None
+    needs: dict[str, int] = {}
+
+
+class Resource(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something of which there are ``capacity`` units, handed out by number from 0.
+
+    The numbers that a module gets are in ``IOPIO_`` and the resource's name in capitals, and in the
+    variable ``env`` if there is one.
+    """
+
+    capacity: int
+    env: str = ""
 
 
 class ModuleSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +72,10 @@ class ModuleSettings(msgspec.Struct, frozen=True, kw_only=True):
     env: dict[str, str]
     workers: int = 1
     split: bool = True
+    locks: tuple[str, ...] | None = None
+    shared: tuple[str, ...] | None = None
+    serial: bool = False
+    needs: dict[str, int] = {}
 
 
 class CacheRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -76,12 +97,15 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     ``paths`` are as given (files, directories, node ids), relative to ``invocation_dir``;
     ``testpaths`` are relative to ``root`` and may be globs. ``report`` and ``junit_xml`` are files
-    to write, empty for none and ``-`` for the standard output. A ``maxfail`` of 0 never stops the
+    to write, empty for none and ``-`` for the standard output; so, but for that, are ``trace`` and
+    ``timeline``. A ``maxfail`` of 0 never stops the
     run. ``arguments`` are passed on to pytest. ``cwd_on_path`` says that the invocation directory
     is to stand first in the tests' ``sys.path``, as it does under ``python -m``. ``cache_dir`` is
     absolute, or empty for the project's own; ``audit_percent`` of the hits are executed anyway.
+    ``fail_on_regression`` is in percent, ``None`` for not to look.
     ``memory_limit_bytes`` bounds the sum of the usual peaks of the modules that run; ``None`` is no
-    bound but what is free.
+    bound but what is free. With ``no_locks`` nothing keeps apart what shares a resource, but for
+    groups.
     """
 
     root: str
@@ -111,6 +135,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     output_bytes: int = 64 * 1024
     env: dict[str, str] = {}
     overrides: tuple[Override, ...] = ()
+    resources: dict[str, Resource] = {}
+    no_locks: bool = False
 
     no_cache: bool = False
     refresh: bool = False
@@ -121,6 +147,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     report: str = ""
     junit_xml: str = ""
+    fail_on_regression: float | None = None
+    trace: str = ""
+    timeline: str = ""
     json: bool = False
     verbosity: int = 0
     color: ColorChoice = "auto"

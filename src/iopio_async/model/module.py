@@ -51,12 +51,16 @@ class Evidence(msgspec.Struct, frozen=True, order=True, array_like=True):
 
 
 class Claim(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
-    """A resource that a module holds while it runs: all shared together, or one alone."""
+    """A resource that a module holds while it runs: all shared together, or one alone.
+
+    Of a resource that has a capacity it holds so many ``units``, each alone.
+    """
 
     resource: str
     mode: Mode = Mode.EXCLUSIVE
     scope: Reach = Reach.MACHINE
     evidence: tuple[Evidence, ...] = ()
+    units: int = 0
 
 
 #: The name under which the remainder is shown.

@@ -22,8 +22,10 @@ from iopio_async.model.config import Config
 from iopio_async.model.outcome import CancelReason
 from iopio_async.model.stats import RunStats
 from iopio_async.orchestration import assembly, records
+from iopio_async.orchestration.claims import ClaimsSource
 from iopio_async.orchestration.covered import restore
 from iopio_async.orchestration.lookup import ResultCache, open_cache
+from iopio_async.orchestration.machine_guard import open_guard
 from iopio_async.orchestration.preparation import Plan, prepare
 from iopio_async.orchestration.session import Session
 from iopio_async.orchestration.stream import EventStream
@@ -59,6 +61,7 @@ class Run:
         self._fault_told = cache is not None and bool(cache.warnings)
         self._doubts_told = 0
         self._remembered = False
+        self._guard = open_guard(config, self._warn)
         self._session = Session(
             config=config,
             run_id=self.run_id,
@@ -77,6 +80,8 @@ class Run:
             divide=plan.divide,
             outlook=plan.outlook,
             free_memory=MemoryGauge().free_bytes,
+            claims=None if config.no_locks else ClaimsSource(config, plan.settings_of),
+            guard=self._guard,
         )
         if cache is not None:
             cache.begin(self._session.warn, self._coverage)
@@ -120,12 +125,20 @@ class Run:
                 if self._cache is not None:
                     await self._cache.close()
                 self._remember()
-                self._session.close(failed=await self._covers_too_little())
+                failed = self._has_slowed_down()
+                self._session.close(failed=await self._covers_too_little() or failed)
         except Exception as error:
             self.fault = _innermost(error)
             self._session.abandon(CancelReason.INTERNAL)
         finally:
             self._stream.close()
+
+    def _has_slowed_down(self) -> bool:
+        """Name what has become slower, where the run is to fail for it."""
+        told = records.slower(self.config, self.stats)
+        for message in told:
+            self._session.warn(message)
+        return bool(told)
 
     async def _covers_too_little(self) -> bool:
         """Report the coverage, if any was measured; like pytest-cov, not of a run cut short."""
@@ -137,6 +150,9 @@ class Run:
         if conclusion.complaint:
             self._session.warn(conclusion.complaint)
         return conclusion.failed
+
+    def _warn(self, message: str) -> None:
+        self._session.warn(message)
 
     def _emit(self, envelopes: Sequence[ev.Envelope]) -> None:
         self._journal.observe(envelopes)
@@ -165,6 +181,8 @@ class Run:
     def _settle(self) -> None:
         """Close the books, whatever has happened."""
         self._session.abandon(CancelReason.EMBEDDER)
+        if self._guard is not None:
+            self._guard.close()
         if not self._remembered:
             self._remember()
         self._stream.close()

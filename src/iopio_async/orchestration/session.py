@@ -34,6 +34,9 @@ from iopio_async.model.outcome import (
 )
 from iopio_async.model.stats import RunStats
 from iopio_async.orchestration.batches import BatchNarration
+from iopio_async.orchestration.guard_port import Guard
+from iopio_async.orchestration.holdings import Claims, Holdings
+from iopio_async.orchestration.lost_time import LostTime
 from iopio_async.orchestration.memory import Memory
 from iopio_async.orchestration.narration import Narration
 from iopio_async.orchestration.units import Divide, Units, final_status, whole_warning
@@ -78,7 +81,9 @@ class Session:
     files, to be run if a worker reports such collectors, or at once if ``remainder_expected``;
     ``None`` where it is not this run's business. ``memory`` has the results of earlier runs: what
     it recalls is told at the start and never scheduled. ``outlook`` is what the modules usually
-    take; ``free_memory`` tells the bytes that are free, ``None`` where nothing tells.
+    take; ``free_memory`` tells the bytes that are free, ``None`` where nothing tells. ``claims``
+    knows what modules share, and ``guard`` is asked before each attempt whether other runs on this
+    machine share it, too.
     """
 
     def __init__(
@@ -99,11 +104,15 @@ class Session:
         divide: Divide = list,
         outlook: Outlook = Outlook(),  # noqa: B008 - it is frozen
         free_memory: Callable[[], int | None] = lambda: None,
+        claims: Claims | None = None,
+        guard: Guard | None = None,
     ) -> None:
         self._config = config
         self._memory = memory
         self._divide = divide
         self._units = Units(settings_of)
+        self._holdings = Holdings(config, claims, guard)
+        self._lost = LostTime()
         self._run_id = run_id
         self._modules = {module.path: module for module in modules}
         if remainder is not None and remainder_expected:
@@ -119,7 +128,11 @@ class Session:
         self._peaks_bytes = outlook.peaks_bytes
         self._free_memory = free_memory
         self._measured_s = float("-inf")
-        self._scheduler = Scheduler(config.workers, memory_limit_bytes=config.memory_limit_bytes)
+        self._scheduler = Scheduler(
+            config.workers,
+            memory_limit_bytes=config.memory_limit_bytes,
+            capacities={name: each.capacity for name, each in config.resources.items()},
+        )
         self._limiter = anyio.CapacityLimiter(config.workers)
         self._going: dict[str, _Going] = {}
         self._failures: dict[str, Failure | None] = {}
@@ -142,8 +155,17 @@ class Session:
         self._begin()
         await self._pace()
         async with anyio.create_task_group() as self._tasks:
+            if self._holdings.pending and not self._holdings.needless():
+                self._tasks.start_soon(self._find_claims)
             self._carry_out()
             await self._pace()
+        if lost := self._lost.told():
+            self.warn(lost, category="iopio-detail")
+
+    async def _find_claims(self) -> None:
+        """Let modules run at once as soon as it is known which of them may."""
+        self._scheduler.reclaim(await self._holdings.find_out(self.warn))
+        self._carry_out()
 
     def close(self, *, failed: bool = False) -> None:
         """Tell the run's last word; ``failed`` says that something beside the tests did."""
@@ -156,6 +178,7 @@ class Session:
             return
         self._begin()
         self._scheduler.cancel(reason)
+        self._holdings.stop()
         self._executor.halt()
         for going in self._going.values():
             going.attempt.stop()
@@ -202,10 +225,18 @@ class Session:
             self._begun = True
             self._started_s = anyio.current_time()
             self._tell([*self._opening, *map(_planned, self._modules.values())])
+            self._expect()
             self._schedule(self._modules.values())
             if self._memory is not None:
                 for path in list(self._modules):
                     self._recall(path)
+
+    def _expect(self) -> None:
+        """Ask what those share that are going to be executed, unless the run is over anyway."""
+        recalled = self._memory.recalled if self._memory is not None else lambda _: ()
+        expected = [each for each in self._modules.values() if not recalled(each.path)]
+        for warning in self._holdings.expect(expected):
+            self.warn(warning)
 
     def _recall(self, path: str) -> None:
         """Tell again what is remembered of a module, if anything is."""
@@ -226,19 +257,30 @@ class Session:
     def _schedule(self, modules: Iterable[TestModule]) -> None:
         """Hand over to the scheduler what is not recalled; ``divide`` splits long modules."""
         recalled = self._memory.recalled if self._memory is not None else lambda _: ()
-        units = self._divide([each for each in modules if not recalled(each.path)])
+        units = self._divide(
+            [
+                msgspec.structs.replace(each, claims=self._holdings.with_claims(each))
+                for each in modules
+                if not recalled(each.path)
+            ]
+        )
         self._units.enlist(units)
         for unit in units:
             if isinstance(unit, TestModule):
                 self._add(unit, retries=self._settings_of(unit.path).retries)
+            elif isinstance(unit, Part):
+                self._add(unit.module, name=unit.name)
             else:
-                self._add(unit.module if isinstance(unit, Part) else unit.lead, name=unit.name)
+                self._add(unit.lead, name=unit.name, paths=unit.paths)
 
-    def _add(self, module: TestModule, *, retries: int = 0, name: str = "") -> None:
+    def _add(
+        self, module: TestModule, *, retries: int = 0, name: str = "", paths: Sequence[str] = ()
+    ) -> None:
         path = module.path
         need = Need(self._settings_of(path).workers, self._peaks_bytes.get(path, 0))
-        if name:
-            module = msgspec.structs.replace(module, path=name)
+        name = name or path
+        claims = self._holdings.enlist(name, module.claims, tuple(paths) or (path,))
+        module = msgspec.structs.replace(module, path=name, claims=claims)
         self._scheduler.add(module, retries=retries, need=need)
 
     def _last_event(self, code: int | None = None) -> ev.RunFinished:
@@ -271,7 +313,8 @@ class Session:
     def _carry_out(self) -> None:
         words: list[ev.AnyEvent] = []
         self._measure()
-        while instructions := self._scheduler.decide():
+        held_up = self._holdings.waiting and self._scheduler.cancelled is None
+        while not held_up and (instructions := self._scheduler.decide()):
             for instruction in instructions:
                 match instruction:
                     case Start():
@@ -281,6 +324,9 @@ class Session:
                     case Finish():
                         words += self._finished(instruction)
         self._tell(words)
+        self._lost.note(anyio.current_time(), self._scheduler.held_up())
+        if self._scheduler.idle:
+            self._holdings.stop()
 
     def _finished(self, finish: Finish) -> list[ev.AnyEvent]:
         """What is to be told where the scheduler is done with a module, a part or a batch."""
@@ -349,8 +395,10 @@ class Session:
     async def _run_attempt(self, instruction: Start) -> None:
         name, (start, narration) = instruction.path, self._role(instruction)
         try:
+            await self._holdings.enter(name)
             status = await self._execute(name, start, narration)
         finally:
+            self._holdings.leave(name)
             for slot in start.slots:
                 self._limiter.release_on_behalf_of((name, slot))
         if not isinstance(narration, BatchNarration):
@@ -407,7 +455,7 @@ class Session:
             slot=start.slot,
             attempt=start.attempt,
             timeout_s=narration.timeout_s(self._settings_of),
-            env=settings.env,
+            env={**settings.env, **self._holdings.environment(start.units)},
             preload=module.preload,
         )
         started = False

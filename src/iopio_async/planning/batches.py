@@ -27,6 +27,11 @@ class Batch(NamedTuple):
         return f"{self.modules[0].path}\0{self.group}"
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """Paths of the modules."""
+        return tuple(module.path for module in self.modules)
+
+    @property
     def lead(self) -> TestModule:
         """What stands for all of them where a process is started."""
         claims = tuple(claim for module in self.modules for claim in module.claims)

@@ -39,6 +39,8 @@ from iopio_async.planning.sources import Sources
 
 #: Held by a module that runs alone; all others share it.
 ALONE = "*"
+#: Begins the names of what tests with a mark ``xdist_group`` hold.
+GROUP = "xdist_group:"
 #: How many places are named for one claim.
 EVIDENCE = 5
 
@@ -134,6 +136,9 @@ class _Module:
         self.layers = [sources.fixtures(each) for each in self.files]
         self.budget = MAX_PARTS
         self.graphs: dict[Place | None, FixtureGraph] = {}
+        self.setups: dict[Place | None, set[Place]] = {}
+        #: Walks that several tests have in common.
+        self.strict_walks: dict[tuple[object, ...], Walk] = {}
         self.facts = sources.facts(path)
         self.imported = self._imported()
 
@@ -247,18 +252,42 @@ class _Module:
         for where, fixture in fixtures:
             patches.update(sources.facts(where).parts.get(fixture.part, _NO_PART).patches)
         run = [(where, fixture.part) for where, fixture in fixtures] + [unit.part]
-        run += [(where, f"{owner}.{each}") for where, owner in lineage for each in _CLASS_SETUP]
-        run += [(self.path, each) for each in _MODULE_SETUP]
         walk = Walk(sources, frozenset(patches), self.budget, strict=True)
-        if any(walk.worth(*place) for place in run):
-            self._walk(walk, unit, graph, fixtures, lineage)
+        worth = {place for place in run if walk.worth(*place)}
+        worth |= self._worth_setups(unit.owner, lineage, walk)
+        if worth:
+            # Many tests have nothing to themselves: then it is all about their fixtures.
+            alike: tuple[object, ...] | None = None
+            if worth <= {(where, fixture.part) for where, fixture in fixtures}:
+                indirect = tuple(each for marks in unit.marks for each in marks.indirect)
+                requested = tuple(id(fixture) for _, fixture in fixtures)
+                alike = (frozenset(patches), unit.owner, requested, indirect)
+            known = self.strict_walks.get(alike) if alike is not None else None
+            if known is not None:
+                walk = known
+            else:
+                self._walk(walk, unit, graph, fixtures, lineage)
+                self.budget -= walk.parts
+                if alike is not None:
+                    self.strict_walks[alike] = walk
             if walk.asks:
                 walk = Walk(sources, frozenset(patches), self.budget)
                 self._walk(walk, unit, graph, fixtures, lineage)
-            self.budget -= walk.parts
+                self.budget -= walk.parts
             moved = walk.moves or not MOVING_FIXTURES.isdisjoint(missing)
             self._gather(walk, moved=moved, fake=not FAKE_FIXTURES.isdisjoint(missing))
         self._by_name(unit, lineage, missing)
+
+    def _worth_setups(
+        self, owner: Place | None, lineage: Sequence[Place], walk: Walk
+    ) -> set[Place]:
+        """What is set up for a class of tests, or all of them, and may come by anything."""
+        known = self.setups.get(owner)
+        if known is None:
+            places = [(where, f"{name}.{each}") for where, name in lineage for each in _CLASS_SETUP]
+            places += [(self.path, each) for each in _MODULE_SETUP]
+            known = self.setups[owner] = {place for place in places if walk.worth(*place)}
+        return known
 
     def _walk(
         self,
@@ -406,7 +435,7 @@ class _Module:
             for name in each.shared or ():
                 self._claim(name, Mode.SHARED, Reach.MACHINE, evidence)
             if each.group:
-                name = f"xdist_group:{each.group}"
+                name = f"{GROUP}{each.group}"
                 self._claim(name, Mode.EXCLUSIVE, Reach.MACHINE, evidence)
             if each.serial:
                 self._claim(ALONE, Mode.EXCLUSIVE, Reach.MACHINE, evidence)

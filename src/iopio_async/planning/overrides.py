@@ -31,6 +31,10 @@ def settings_for(config: Config, module_path: str) -> ModuleSettings:
     workers = 1
     split = True
     env = config.env
+    locks: tuple[str, ...] | None = None
+    shared: tuple[str, ...] | None = None
+    serial = False
+    needs: dict[str, int] = {}
     for override in config.overrides:
         if not _matcher(override.paths)(module_path):
             continue
@@ -47,6 +51,11 @@ def settings_for(config: Config, module_path: str) -> ModuleSettings:
             split = override.split
         if override.env:
             env = {**env, **override.env}
+        locks = locks if override.locks is None else override.locks
+        shared = shared if override.shared is None else override.shared
+        serial = serial if override.serial is None else override.serial
+        if override.needs:
+            needs = {**needs, **override.needs}
     return ModuleSettings(
         timeout_s=timeout_s,
         slow_after_s=slow_after_s,
@@ -56,6 +65,10 @@ def settings_for(config: Config, module_path: str) -> ModuleSettings:
         env=env,
         workers=workers,
         split=split,
+        locks=locks,
+        shared=shared,
+        serial=serial,
+        needs=needs,
     )
 
 

@@ -110,8 +110,18 @@ class Walk:
             if self.parts > self._budget:
                 # What is begun is looked at, and followed no further.
                 continue
-            for call in part.calls:
+            for call in self._followed(path, name, part):
                 waiting += self._called(call, path, name, given, receiver)
+
+    def _followed(self, path: str, name: str, part: Part) -> tuple[Call, ...]:
+        """The calls of a part that may lead anywhere; the same for all walks."""
+        known = self.sources.followed.get((path, name))
+        if known is None:
+            names = self.live.names
+            known = self.sources.followed[path, name] = tuple(
+                call for call in part.calls if call.target[2:].rpartition(".")[2] in names
+            )
+        return known
 
     def _called(
         self,
@@ -123,7 +133,7 @@ class Walk:
     ) -> list[tuple[str, str, dict[str, str | None], Place | None]]:
         kind, target = call.target[:2], call.target[2:]
         last = target.rpartition(".")[2]
-        if last in self.cut or last not in self.live.names:
+        if last in self.cut:
             return []
         args = tuple(self.fill(each, path, given, receiver) for each in call.args)
         words = tuple((key, self.fill(each, path, given, receiver)) for key, each in call.keywords)

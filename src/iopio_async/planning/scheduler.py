@@ -18,6 +18,7 @@ stimulus       effect
 ``add``        a module waits from now on
 ``ended``      an attempt is over: the module waits again (a retry) or is finished
 ``measured``   so much memory is free now
+``reclaim``    modules claim something else than was known so far
 ``cancel``     nothing starts any more; waiting modules are finished: as not run, or
                where they waited to be run again, as their last attempt ended
 =============  =====================================================================
@@ -28,13 +29,13 @@ After each stimulus, :meth:`Scheduler.decide` gives the instructions that now ho
 
 import heapq
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
 from iopio_async.model.module import Claim, Mode, TestModule
 from iopio_async.model.outcome import RETRIED_STATUSES, CancelReason, ModuleStatus
-from iopio_async.planning.locks import LockTable, merged
+from iopio_async.planning.locks import LockTable, Units
 from iopio_async.planning.room import ONE_SLOT, Need, Room
 
 #: After so many starts a parked module is aged. No module is overtaken more often than that, where
@@ -47,6 +48,7 @@ class Start(msgspec.Struct, frozen=True):
     """Run an attempt of the module in this slot; ``selectors`` narrows it to these tests.
 
     ``more_slots`` are those that it takes beside, where it needs several; ``slot`` is the lowest.
+    ``units`` are the numbers that it got of resources with a capacity.
     """
 
     path: str
@@ -54,6 +56,7 @@ class Start(msgspec.Struct, frozen=True):
     slot: int
     selectors: tuple[str, ...]
     more_slots: tuple[int, ...] = ()
+    units: Units = ()
 
     @property
     def slots(self) -> tuple[int, ...]:
@@ -80,6 +83,7 @@ class _Entry:
         "attempts",
         "claims",
         "cramped",
+        "held",
         "module",
         "need",
         "parked_at",
@@ -88,15 +92,27 @@ class _Entry:
         "selectors",
         "slots",
         "status",
+        "units",
         "woken_by",
     )
 
-    def __init__(self, module: TestModule, rank: int, retries: int, need: Need) -> None:
+    def __init__(
+        self,
+        module: TestModule,
+        rank: int,
+        retries: int,
+        need: Need,
+        claims: tuple[Claim, ...],
+    ) -> None:
         self.module = module
         self.rank = rank
         self.retries = retries
         self.need = need
-        self.claims: tuple[Claim, ...] = merged(module.claims)
+        #: Merged, and no more than there is.
+        self.claims = claims
+        #: What it has taken of them; all, unless they changed while it ran.
+        self.held: tuple[Claim, ...] = ()
+        self.units: Units = ()
         self.selectors = module.selectors
         self.attempts = 0
         self.slots: tuple[int, ...] = ()
@@ -115,6 +131,8 @@ class _Entry:
 class Scheduler:
     """Decides what runs. ``capacity`` is the number of slots, ``overtakes`` the bound on them.
 
+    ``capacities`` are those of resources that consist of units.
+
     What modules need of memory, summed up over those that run, stays within ``memory_limit_bytes``
     and what was measured; one that exceeds these by itself runs alone.
     """
@@ -125,7 +143,9 @@ class Scheduler:
         overtakes: int = OVERTAKES,
         *,
         memory_limit_bytes: int | None = None,
+        capacities: Mapping[str, int] | None = None,
     ) -> None:
+        self._capacity = capacity
         self._overtakes = overtakes
         self._entries: dict[str, _Entry] = {}
         self._ready: list[tuple[int, str]] = []
@@ -138,7 +158,9 @@ class Scheduler:
         self._room_kept: list[tuple[int, str]] = []
         #: Those that were parked, with ``parked_at``, in this order: the next to be aged is first.
         self._aging: deque[tuple[int, _Entry]] = deque()
-        self._locks = LockTable()
+        self._locks = LockTable(capacities)
+        #: How many units of a resource somebody wants at once, in all different numbers.
+        self._amounts: dict[str, set[int]] = {}
         self._room = Room(capacity, memory_limit_bytes)
         self._running: set[str] = set()
         self._starts = 0
@@ -156,6 +178,14 @@ class Scheduler:
         """Paths of the running modules."""
         return frozenset(self._running)
 
+    def held_up(self) -> list[str]:
+        """The resources for which modules wait that idle slots could run; at most one a slot."""
+        idle = self._capacity - sum(len(self._entries[path].slots) for path in self._running)
+        if not idle or not self._parked:
+            return []
+        firsts = ((parked[0], claim.resource) for claim, parked in self._parked.items())
+        return [resource for _, resource in heapq.nsmallest(idle, firsts)]
+
     def __contains__(self, path: str) -> bool:
         return path in self._entries
 
@@ -169,7 +199,8 @@ class Scheduler:
         """
         if module.path in self._entries:
             raise ValueError(f"module {module.path} was added twice")
-        entry = _Entry(module, len(self._entries), retries, self._room.clamped(need))
+        claims = self._claims(module.claims)
+        entry = _Entry(module, len(self._entries), retries, self._room.clamped(need), claims)
         self._entries[module.path] = entry
         if self.cancelled is not None:
             self._finish(entry)
@@ -184,11 +215,12 @@ class Scheduler:
         """
         entry = self._entries[path]
         self._running.remove(path)
-        self._locks.release(entry.claims)
+        held = entry.held
+        self._locks.release(held, entry.units)
         self._room.give_back(entry.need, entry.slots)
-        entry.slots = ()
+        entry.held, entry.units, entry.slots = (), (), ()
         entry.status = status
-        for claim in entry.claims:
+        for claim in held:
             self._wake(claim.resource)
         wanted = (
             retry is not None
@@ -204,6 +236,44 @@ class Scheduler:
         if entry.attempts > 1 and status in {ModuleStatus.PASSED, ModuleStatus.LEAKED}:
             entry.status = ModuleStatus.FLAKY
         self._finish(entry)
+
+    def reclaim(self, claims: Mapping[str, Sequence[Claim]]) -> None:
+        """These modules claim this from now on, and nothing else.
+
+        Who runs, and can't hold what it now claims beside others that run, goes on with as much of
+        it as it can. Nobody counts as overtaken so far.
+        """
+        running = [self._entries[path] for path in sorted(self._running)]
+        for entry in running:
+            self._locks.release(entry.held, entry.units)
+        for entry in self._entries.values():
+            if entry.aged:
+                entry.aged = False
+                self._locks.let_go(entry.rank)
+            entry.parked_at = None
+            entry.woken_by = None
+            entry.cramped = False
+            if entry.module.path in claims:
+                entry.claims = self._claims(claims[entry.module.path])
+        for entry in sorted(running, key=lambda each: each.rank):
+            entry.held = tuple(
+                each for each in entry.claims if self._locks.admits(each, entry.rank)
+            )
+            entry.units = self._locks.take(entry.held)
+        for parked in (*self._parked.values(), *self._cramped.values()):
+            self._ready.extend(parked)
+        heapq.heapify(self._ready)
+        self._parked.clear()
+        self._cramped.clear()
+        self._room_kept.clear()
+        self._aging.clear()
+
+    def _claims(self, claims: Sequence[Claim]) -> tuple[Claim, ...]:
+        clamped = self._locks.clamped(claims)
+        for claim in clamped:
+            if claim.units:
+                self._amounts.setdefault(claim.resource, set()).add(claim.units)
+        return clamped
 
     def measured(self, free_bytes: int) -> None:
         """So much memory is free now, beside what the modules have taken that run."""
@@ -290,8 +360,9 @@ class Scheduler:
         """Put the first of those back in the queue that could take the resource now, if any."""
         first: tuple[int, str] | None = None
         from_claim: Claim | None = None
-        for mode in Mode:
-            claim = Claim(resource, mode)
+        wanted = [Claim(resource, mode) for mode in Mode]
+        wanted += (Claim(resource, units=each) for each in self._amounts.get(resource, ()))
+        for claim in wanted:
             parked = self._parked.get(claim)
             if not parked or (first is not None and first < parked[0]):
                 continue
@@ -308,18 +379,24 @@ class Scheduler:
     def _start(self, entry: _Entry) -> Start:
         path = entry.module.path
         entry.parked_at = None
-        if entry.aged:
-            # Nobody needs to be woken: whom it stood in the way of, it stands in the way of still.
+        was_aged = entry.aged
+        if was_aged:
             entry.aged = False
             self._locks.let_go(entry.rank)
-        self._locks.take(entry.claims)
+        entry.held = entry.claims
+        entry.units = self._locks.take(entry.claims)
+        if was_aged:
+            # Whom a lock stood in the way of, it stands in the way of still. But of units all were
+            # kept, and not all of them need have been taken.
+            for resource, _ in entry.units:
+                self._wake(resource)
         self._running.add(path)
         entry.attempts += 1
         entry.slots = self._room.take(entry.need)
         self._starts += 1
         self._age()
         slot, *more_slots = entry.slots
-        return Start(path, entry.attempts, slot, entry.selectors, tuple(more_slots))
+        return Start(path, entry.attempts, slot, entry.selectors, tuple(more_slots), entry.units)
 
     def _age(self) -> None:
         while self._aging and self._starts - self._aging[0][0] >= self._overtakes:

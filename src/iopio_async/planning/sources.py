@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from iopio_async.analysis.facts import NO_FACTS, FileFacts, Fixture
+from iopio_async.analysis.facts import NO_FACTS, Call, FileFacts, Fixture
 from iopio_async.planning.liveness import Liveness, Place, liveness
 
 #: Folders below the root directory that hold packages, in layouts in common use.
@@ -75,6 +75,8 @@ class Sources:
         self._live: Liveness | None = None
         #: What importing a file reaches, as ``planning.claims`` found it.
         self.walks: dict[str, Any] = {}
+        #: Which calls of a part are worth following, as ``planning.reach`` found it.
+        self.followed: dict[Place, tuple[Call, ...]] = {}
 
     def facts(self, path: str) -> FileFacts:
         """The facts of a file; none of one that neither touches anything nor imports who does."""

@@ -8,6 +8,7 @@ from iopio_async.model.config import Override
 from iopio_async.model.module import Framework
 from iopio_async.planning.overrides import glob_pattern
 from iopio_async.project.quotation import shown
+from iopio_async.project.resource_settings import Units
 from iopio_async.project.setting_rows import Setting, read_table
 from iopio_async.project.setting_values import (
     Boolean,
@@ -154,5 +155,32 @@ OVERRIDE_SETTINGS = (
             "If false, a module that takes long is not split: by default its tests may be dealt "
             "out to several processes, where that makes the run shorter."
         ),
+    ),
+    Setting(
+        field="locks",
+        name="locks",
+        kind=TextList(),
+        doc=(
+            "Resources that the module holds alone; with shared, this takes the place of what the "
+            "analysis of its source found. An empty list: nothing."
+        ),
+    ),
+    Setting(
+        field="shared",
+        name="shared",
+        kind=TextList(),
+        doc="Resources that it holds together with others that only share them, too.",
+    ),
+    Setting(
+        field="serial",
+        name="serial",
+        kind=Boolean(),
+        doc="If true, the module runs while no other does.",
+    ),
+    Setting(
+        field="needs",
+        name="needs",
+        kind=Units(),
+        doc="Units that it needs of resources that have a capacity, such as { gpu = 1 }.",
     ),
 )

@@ -5,6 +5,7 @@ shard, what failed is run.
 """
 
 from collections.abc import Callable, Mapping
+from itertools import combinations
 
 import msgspec
 
@@ -49,7 +50,10 @@ def _given_and_not_pytest(first: Given, second: Given) -> bool:
 CONFLICTS = (
     Conflict("json", "report", _to_stdout, "both write to the standard output"),
     Conflict("json", "junit_xml", _to_stdout, "both write to the standard output"),
-    Conflict("report", "junit_xml", _same_file, "both write to the same place"),
+    *(
+        Conflict(first, second, _same_file, "both write to the same place")
+        for first, second in combinations(("report", "junit_xml", "trace", "timeline"), 2)
+    ),
     Conflict("json", "verbosity", _verbose_flag, "the stream of events is always complete"),
     Conflict("no_cache", "refresh", _both, "one stores results, the other does not"),
     Conflict("no_cache", "audit_percent", _both, "without the cache there are no hits to audit"),

@@ -8,6 +8,7 @@ of the README are made from the rows.
 from iopio_async.project.argument_settings import PytestArguments
 from iopio_async.project.cache_settings import CacheTable
 from iopio_async.project.override_settings import RETRIES, SLOW_AFTER, TIMEOUT, Overrides
+from iopio_async.project.resource_settings import Resources
 from iopio_async.project.setting_rows import Setting
 from iopio_async.project.setting_values import (
     Boolean,
@@ -156,6 +157,25 @@ SETTINGS = (
         doc="Settings for some modules only: see below.",
     ),
     Setting(
+        field="resources",
+        name="resources",
+        kind=Resources(),
+        in_environment=False,
+        combine="merge",
+        doc=(
+            "A table of resources with the number of units that there are of each, such as gpu = 2 "
+            'or gpu = { capacity = 2, env = "CUDA_VISIBLE_DEVICES" }; modules that need some get '
+            "their numbers, from 0, in that variable and in IOPIO_GPU."
+        ),
+    ),
+    Setting(
+        field="no_locks",
+        name="no-locks",
+        kind=Boolean(),
+        flags=("--no-locks",),
+        doc="Keep nothing apart that shares a resource, and do not look for what does.",
+    ),
+    Setting(
         field="arguments",
         name="pytest-args",
         kind=PytestArguments(),
@@ -228,6 +248,33 @@ SETTINGS = (
         flags=("--junit-xml",),
         metavar="FILE",
         doc="Write a JUnit XML report to this file; - is the standard output.",
+    ),
+    Setting(
+        field="trace",
+        name="trace",
+        kind=Text(),
+        flags=("--trace",),
+        metavar="FILE",
+        doc="Write what ran when to this file, as Perfetto and Chrome's tracing read it.",
+    ),
+    Setting(
+        field="timeline",
+        name="timeline",
+        kind=Text(),
+        flags=("--timeline",),
+        metavar="FILE",
+        doc="Write what ran when to this file, as a page for a browser.",
+    ),
+    Setting(
+        field="fail_on_regression",
+        name="fail-on-regression",
+        kind=Percent(),
+        flags=("--fail-on-regression",),
+        metavar="PERCENT",
+        doc=(
+            "Fail if a module or test has become slower by more than this, beyond its noise over "
+            "the last runs on such a machine; without a number, 5 %."
+        ),
     ),
     Setting(
         field="color",

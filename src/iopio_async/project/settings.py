@@ -87,7 +87,7 @@ def load_config(
     if file is not None:
         given = [*from_file(file), *given]
     chosen = strongest(given)
-    for field in ("report", "junit_xml"):
+    for field in ("report", "junit_xml", "trace", "timeline"):
         if field in chosen:
             path = _output_path(chosen[field], root, here)
             chosen[field] = msgspec.structs.replace(chosen[field], value=path)
@@ -165,6 +165,9 @@ def _config_file(given: Given | None, root: str, here: Path) -> ConfigFile | Non
 
 def _output_path(given: Given, root: str, here: Path) -> str:
     """Make a report's path absolute: a file's settings are relative to the root directory."""
+    if given.value == "-" and given.setting.field in {"trace", "timeline"}:
+        message = "is written to a file, not to the standard output"
+        raise ConfigurationError(message, where=given.where())
     if given.value in {"", "-"}:
         return str(given.value)
     path = path_in(root if given.origin is Origin.FILE else str(here), given.value)

@@ -46,6 +46,9 @@ def test_survives_encoding():
 
 def test_an_override_leaves_alone_what_it_does_not_name():
     override = Override(paths=("a",))
-    named = {field.name for field in msgspec.structs.fields(Override)} - {"paths", "env"}
+    named = {field.name for field in msgspec.structs.fields(Override)} - {"paths", "env", "needs"}
     assert {getattr(override, name) for name in named} == {None}
-    assert named == {field.name for field in msgspec.structs.fields(ModuleSettings)} - {"env"}
+    assert named == {field.name for field in msgspec.structs.fields(ModuleSettings)} - {
+        "env",
+        "needs",
+    }

@@ -126,3 +126,44 @@ def test_giving_back_undoes_taking(some: tuple[Claim, ...], others: tuple[Claim,
     assert table.obstacle(some, rank=0) == before
     table.release(others)
     assert table.obstacle(some, rank=0) is None
+
+
+# -- units -------------------------------------------------------------------------------------
+
+
+def test_each_unit_is_handed_out_once() -> None:
+    table = LockTable({"gpu": 3})
+    one, two = Claim("gpu", units=1), Claim("gpu", units=2)
+
+    assert table.take([two]) == (("gpu", (0, 1)),)
+    assert table.admits(one, rank=0)
+    assert not table.admits(two, rank=0)
+    assert table.take([one]) == (("gpu", (2,)),)
+    table.release([two], (("gpu", (0, 1)),))
+    assert table.take([one]) == (("gpu", (0,)),)
+
+
+def test_there_is_one_unit_of_what_has_no_capacity_and_nobody_asks_for_more() -> None:
+    table = LockTable({"gpu": 2})
+
+    assert table.clamped([Claim("gpu", units=9), Claim("desk", units=2), WRITE]) == (
+        WRITE,
+        Claim("desk", units=1),
+        Claim("gpu", units=2),
+    )
+
+
+def test_units_that_are_kept_are_not_taken_by_later_ranks() -> None:
+    table = LockTable({"gpu": 3})
+    table.keep([Claim("gpu", units=3)], rank=5)
+
+    assert table.admits(Claim("gpu", units=1), rank=5)
+    assert not table.admits(Claim("gpu", units=1), rank=6)
+    table.let_go(5)
+    assert table.admits(Claim("gpu", units=1), rank=6)
+
+
+def test_a_module_asks_once_for_the_units_that_several_tests_need() -> None:
+    claims = [Claim("gpu", units=1), Claim("gpu", units=2), READ]
+
+    assert merged(claims) == (READ, Claim("gpu", units=2))

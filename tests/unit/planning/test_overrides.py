@@ -208,3 +208,29 @@ def test_the_last_override_that_says_so_counts_the_workers():
 
     paths = ("tests/a.py", "tests/wide/a.py", "tests/wide/b.py", "a.py")
     assert [settings_for(config, path).workers for path in paths] == [2, 4, 4, 1]
+
+
+def test_what_is_declared_is_laid_over_one_by_one():
+    config = Config(
+        root="/p",
+        invocation_dir="/p",
+        overrides=(
+            Override(paths=("*.py",), locks=("db",), shared=("catalog",), needs={"gpu": 1}),
+            Override(paths=("test_b.py",), locks=(), serial=True, needs={"license": 2}),
+        ),
+    )
+    one, two = settings_for(config, "test_a.py"), settings_for(config, "test_b.py")
+
+    assert (one.locks, one.shared, one.serial, one.needs) == (
+        ("db",),
+        ("catalog",),
+        False,
+        {"gpu": 1},
+    )
+    assert (two.locks, two.shared, two.serial, two.needs) == (
+        (),
+        ("catalog",),
+        True,
+        {"gpu": 1, "license": 2},
+    )
+    assert settings_for(CONFIG, "elsewhere/test_a.py").locks is None

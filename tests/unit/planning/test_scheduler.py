@@ -525,6 +525,57 @@ def test_the_first_reason_for_a_cancellation_stays(make: Make) -> None:
     assert scheduler.scheduler.cancelled is CancelReason.MAXFAIL
 
 
+# -- claims that get known, and units ---------------------------------------------------------
+
+
+def test_what_gets_known_lets_others_start(make: Make) -> None:
+    unknown = Claim("?")
+    scheduler = make(3, *(module(path, unknown) for path in "abc"))
+    assert starts(scheduler.decide()) == ["a"]
+    assert scheduler.scheduler.held_up() == ["?"]
+
+    scheduler.reclaim({"a": (WRITE,), "b": (WRITE,), "c": ()})
+
+    assert starts(scheduler.decide()) == ["c"]
+    assert scheduler.scheduler.held_up() == ["db"]
+    scheduler.ended("a", PASSED)
+    assert starts(scheduler.decide()) == ["b"]
+    assert scheduler.scheduler.held_up() == []
+
+
+def test_who_runs_beside_what_it_turns_out_to_share_gives_back_what_it_holds(make: Make) -> None:
+    scheduler = make(3, module("a"), module("b"), module("c", WRITE))
+    scheduler.decide()
+    scheduler.ended("c", PASSED)
+    scheduler.add(module("d", WRITE))
+    scheduler.reclaim({"a": (WRITE,), "b": (WRITE,)})
+    assert starts(scheduler.decide()) == []
+
+    scheduler.ended("a", PASSED)
+    assert starts(scheduler.decide()) == ["d"]
+
+
+def test_who_kept_all_units_leaves_what_it_does_not_take(make: Make) -> None:
+    one = Claim("desk", units=1)
+    scheduler = Scheduler(2, overtakes=1, capacities={"desk": 2})
+    scheduler.add(module("a", WRITE))
+    scheduler.add(module("b", WRITE, one))
+    scheduler.add(module("c"))
+    scheduler.add(module("d", one))
+    assert starts(scheduler.decide()) == ["a", "c"]
+    scheduler.ended("c", PASSED)
+    # One unit is kept for b, and nobody can say which.
+    assert starts(scheduler.decide()) == []
+    scheduler.ended("a", PASSED)
+
+    started = [step for step in scheduler.decide() if isinstance(step, Start)]
+
+    assert [(step.path, step.units) for step in started] == [
+        ("b", (("desk", (0,)),)),
+        ("d", (("desk", (1,)),)),
+    ]
+
+
 # -- size --------------------------------------------------------------------------------------
 
 
