@@ -1,0 +1,21 @@
+"""The original Python API's name for :mod:`iopio_async.dropin`."""
+
+from iopio_async.dropin import (
+    OptimizedTestRunner,
+    TestDependencyAnalyzer,
+    TestParallelExecutor,
+    TestResultCache,
+    discover_all_tests,
+    run_test_directory,
+    run_tests_with_optimization,
+)
+
+__all__ = [
+    "OptimizedTestRunner",
+    "TestDependencyAnalyzer",
+    "TestParallelExecutor",
+    "TestResultCache",
+    "discover_all_tests",
+    "run_test_directory",
+    "run_tests_with_optimization",
+]
