@@ -55,7 +55,7 @@ def run_given(invocation: Invocation, given: Mapping[str, object]) -> int:
         from iopio_async.cli.conduct import conduct
 
         return conduct(config, plan, cache)
-    text, code = _replay(config, plan, events, stream, began_s, cache.warnings)
+    text, code = _replay(config, plan, cache, events, stream, began_s)
     cache.save()
     if code == 0 and _only_prints(config):
         _write_receipt(invocation, cache, watch, text, began_ns)
@@ -65,15 +65,15 @@ def run_given(invocation: Invocation, given: Mapping[str, object]) -> int:
 def _replay(
     config: Config,
     plan: Plan,
+    cache: ResultCache,
     events: Sequence[ev.AnyEvent],
     stream: TextIO | None,
     began_s: float,
-    warnings: Sequence[str],
 ) -> tuple[str, int]:
     """Tell the run; what is shown of it, with a mark where the time stands, and the exit code."""
     page, broken = io.StringIO(), []
     reporters, _ = event_stream(config, lambda: broken.append(True))
-    reporters += file_reporters(config)
+    reporters += file_reporters(config, cache)
     if not config.json:
         reporters.append(
             make_page_reporter(
@@ -86,7 +86,7 @@ def _replay(
             )
         )
     fanout = Fanout(reporters)
-    stats = replay(config, plan, events, fanout.handle, began_s, warnings)
+    stats = replay(config, plan, events, fanout.handle, began_s, cache.warnings)
     fanout.close()
     text = page.getvalue()
     sink = Sink(stream, on_broken=lambda: broken.append(True))
@@ -102,6 +102,8 @@ def _replay(
 _MORE_THAN_PRINT = (
     "report",
     "junit_xml",
+    "trace",
+    "timeline",
     "json",
     "last_failed",
     "refresh",

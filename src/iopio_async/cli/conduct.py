@@ -80,7 +80,7 @@ class _Conductor:
                 outlook=plan.outlook,
             )
             reporters.append(self._console)
-        self._fanout = Fanout([*reporters, *file_reporters(config)])
+        self._fanout = Fanout([*reporters, *file_reporters(config, cache)])
 
     def _on_broken(self) -> None:
         # Called from the writing thread, perhaps when the loop has ended already.

@@ -43,6 +43,8 @@ def _fill_standard_descriptors() -> None:
 
 
 def _command(words: Sequence[str], invocation: Invocation) -> object:
+    if words[:1] == ["run"]:
+        words = quick.completed(words)
     given = quick.read(words[1:]) if words[:1] == ["run"] else None
     if given is not None and "_IOPIO_COMPLETE" not in os.environ:
         from iopio_async.cli.begin import run_given

@@ -3,16 +3,25 @@
 Each is imported only where it is wanted: the first test waits for all of this.
 """
 
+import contextlib
+import math
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
+from iopio_async.cache.reader import ACTIONS, BLOBS
+from iopio_async.errors import InfrastructureError
 from iopio_async.model.config import Config
 from iopio_async.model.outcome import ExitCode
+from iopio_async.orchestration.lookup import ResultCache
 from iopio_async.reporting.fanout import Fault
 from iopio_async.reporting.ports import Reporter
 from iopio_async.reporting.sink import Sink
+
+if TYPE_CHECKING:
+    from iopio_async.reporting.metrics import CacheFacts
 
 #: Exit code where the reader of the output has gone: 128 and SIGPIPE's number.
 PIPE_CLOSED = 128 + signal.SIGPIPE
@@ -35,8 +44,8 @@ def event_stream(
     return [events], events.sink
 
 
-def file_reporters(config: Config) -> list[Reporter]:
-    """The reporters that write files."""
+def file_reporters(config: Config, cache: ResultCache | None = None) -> list[Reporter]:
+    """The reporters that write files; ``cache`` is the one that the run uses, if any."""
     reporters: list[Reporter] = []
     if config.junit_xml:
         from iopio_async.reporting.junit import JUnitReporter
@@ -45,8 +54,37 @@ def file_reporters(config: Config) -> list[Reporter]:
     if config.report:
         from iopio_async.reporting.json_report import JsonReporter
 
-        reporters.append(JsonReporter(config.report))
+        reporters.append(JsonReporter(config.report, cache_facts=lambda: cache_facts(cache)))
+    if config.trace:
+        from iopio_async.reporting.chrome_trace import TraceReporter
+
+        reporters.append(TraceReporter(config.trace))
+    if config.timeline:
+        from iopio_async.reporting.timeline import TimelineReporter
+
+        reporters.append(TimelineReporter(config.timeline))
     return reporters
+
+
+def cache_facts(cache: ResultCache | None) -> "CacheFacts":
+    """What a report says of the cache beside what the events tell, as it is now."""
+    from iopio_async.cache import census
+    from iopio_async.reporting.metrics import CacheFacts
+
+    if cache is None:
+        return CacheFacts(enabled=False)
+    size_bytes: int | None = None
+    with contextlib.suppress(InfrastructureError):
+        areas = (census.files_of(cache.folder, area) for area in (ACTIONS, BLOBS))
+        size_bytes = sum(found.status.st_size for area in areas for found in area)
+    left_s = cache.holds_until_s - time.time()
+    return CacheFacts(
+        enabled=True,
+        lookup_s=round(cache.lookup_s, 6),
+        size_bytes=size_bytes,
+        ttl_s=cache.config.cache_ttl_s,
+        expires_in_s=round(max(0.0, left_s)) if math.isfinite(left_s) else None,
+    )
 
 
 def exit_code_of(

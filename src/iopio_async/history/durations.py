@@ -123,6 +123,8 @@ class History:
         self._index_file = os.path.join(self._folder, _INDEX)
         self._index = _Index.read(self._index_file)
         self._news: dict[str, _News] = {}
+        #: Paths of modules that were in no run for so long that :meth:`store` forgot them.
+        self.forgotten: list[str] = []
 
     @classmethod
     def load(cls, root: str) -> Self:
@@ -177,7 +179,7 @@ class History:
                 continue
             if module.source is not Source.EXECUTED:
                 continue
-            clean = _is_clean(module)
+            clean = is_clean(module)
             told = collected.get(path, Collected())
             self._news[printable(path)] = _News(
                 status=module.status,
@@ -225,6 +227,7 @@ class History:
             if path in self._news or self._today - index.day(number) <= FORGOTTEN_AFTER_DAYS:
                 rows[path] = index.row(number)
             else:
+                self.forgotten.append(path)
                 with contextlib.suppress(OSError):
                     timings.remove(self._tests_folder, path)
         for path, news in self._news.items():
@@ -234,7 +237,7 @@ class History:
         self._index = _Index(body.paths, body.rows)
 
 
-def _is_clean(module: ModuleStats) -> bool:
+def is_clean(module: ModuleStats) -> bool:
     """Say whether the module ran in this run, once, with every planned test having its turn."""
     return (
         module.source is Source.EXECUTED

@@ -110,6 +110,8 @@ class ResultCache:
         #: What the cache knew of each module that was looked up.
         self.verdicts: dict[str, Hit | Miss] = {}
         self.holds_until_s = float("inf")
+        #: How long it took to find out what need not run.
+        self.lookup_s = 0.0
 
     def _tell(self, message: str) -> None:
         self._warn(message)
@@ -405,7 +407,9 @@ def open_cache(config: Config, plan: Plan, *, began_ns: int) -> ResultCache | No
         if plan.remainder is not None:
             modules.append(plan.remainder)
         try:
+            began_s = time.perf_counter()
             cache.look_up(modules)
+            cache.lookup_s = time.perf_counter() - began_s
         except Exception as error:
             cache.give_up(error)
     return cache

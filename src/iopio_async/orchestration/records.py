@@ -5,6 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from platform import python_version
+from typing import TYPE_CHECKING
 
 from iopio_async.history import last_failed
 from iopio_async.history.durations import History
@@ -16,6 +17,12 @@ from iopio_async.model.stats import RunStats
 from iopio_async.orchestration.preparation import Plan
 from iopio_async.project.pytest_arguments import selects
 from iopio_async.version import __version__
+
+if TYPE_CHECKING:
+    from iopio_async.history.machine import Machine
+
+#: So many that have become slower are named.
+SLOWER_TOLD = 20
 
 
 def new_run_id() -> str:
@@ -62,3 +69,41 @@ def remember(
         history = History.load(config.root)
         history.record(stats, asked=asked, filtered=filtered, collected=collected)
         history.store()
+        # Runs that replay everything have no use for it.
+        from iopio_async.history import series
+
+        series.remove(config.root, history.forgotten)
+        if not filtered:
+            series.record(config.root, stats, machine_of(config), asked=asked)
+
+
+def machine_of(config: Config) -> "Machine":
+    """The kind of machine, and the conditions, that a run's durations are comparable under."""
+    from iopio_async.history import machine
+
+    return machine.current(
+        workers=config.workers, traced=not config.no_cache, arguments=config.arguments
+    )
+
+
+def slower(config: Config, stats: RunStats) -> list[str]:
+    """What has become slower, in words, where that was asked for; none of a run cut short."""
+    if config.fail_on_regression is None or stats.cancelled is not None:
+        return []
+    from iopio_async.history import series
+
+    found = series.regressions(
+        config.root, stats, machine_of(config), threshold=config.fail_on_regression / 100
+    )
+    told = [
+        f"slower: {name} takes {_told(verdict.now_s)}, before {_told(verdict.before_s)} "
+        f"({100 * verdict.change:+.0f} % over the last {verdict.runs} runs)"
+        for name, verdict in found[:SLOWER_TOLD]
+    ]
+    if len(found) > SLOWER_TOLD:
+        told.append(f"slower: {len(found) - SLOWER_TOLD} more; iopio trends shows all")
+    return told
+
+
+def _told(value_s: float) -> str:
+    return f"{value_s:.2f} s" if value_s >= 1 else f"{1000 * value_s:.1f} ms"

@@ -14,6 +14,9 @@ version; readers should ignore what they don't know.
     ``sources`` (likewise), ``flaky`` (node ids), ``deselected``, ``warnings``,
     ``serial_estimate_s`` (the sum of all attempts' durations, of cached modules the recorded
     ones), ``cpu_s``, ``peak_rss_bytes`` (of the largest module).
+``metrics``
+    How well the machine and the cache were used: the fields of :class:`metrics.Metrics`, which the
+    README lists.
 ``modules[*]``
     ``path``, ``status``, ``source``, ``attempts``, ``tests``, ``duration_s``, ``cpu_s``,
     ``peak_rss_bytes``, ``flaky?``, ``failure?``, ``exit_code?``, ``signal?``, ``in_flight?``,
@@ -37,14 +40,17 @@ refuse, are spelled out.
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TextIO
 
+import msgspec
 import orjson
 
 from iopio_async.model import events as ev
 from iopio_async.model.outcome import BAD_STATUSES, Failure, ModuleStatus, Outcome, Source
+from iopio_async.model.spans import RunSpans
 from iopio_async.model.stats import ModuleStats, RunStats
+from iopio_async.reporting import metrics
 from iopio_async.reporting.artefact import write_artefact
 from iopio_async.reporting.escape import encodable, strip_colors
 from iopio_async.reporting.sink import Sink
@@ -62,15 +68,26 @@ _BATCH = 1000
 
 
 class JsonReporter:
-    """Writes the report when it is closed. ``path`` ``-`` is standard output, or ``stream``."""
+    """Writes the report when it is closed. ``path`` ``-`` is standard output, or ``stream``.
+
+    ``cache_facts`` is asked then for what the events don't tell of the cache.
+    """
 
     name = "JSON report"
 
-    def __init__(self, path: str, *, stream: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        *,
+        stream: TextIO | None = None,
+        cache_facts: Callable[[], metrics.CacheFacts] = metrics.CacheFacts,
+    ) -> None:
         self.broken = False
         self._path = path
         self._stream = stream
         self._stats = RunStats()
+        self._spans = RunSpans()
+        self._cache_facts = cache_facts
         self._started: ev.RunStarted | None = None
         self._warnings: list[ev.WarningIssued] = []
         self._outputs: dict[str, dict[str, str]] = {}
@@ -78,6 +95,7 @@ class JsonReporter:
     def handle(self, envelope: ev.Envelope, stats: RunStats) -> None:
         """Remember what the fold doesn't hold."""
         self._stats = stats
+        self._spans.apply(envelope)
         match envelope.event:
             case ev.TestStarted() | ev.TestFinished():
                 pass
@@ -118,6 +136,9 @@ class JsonReporter:
     def _pieces(self) -> Iterator[bytes]:
         yield b'{"schema_version": %d,\n"summary": ' % SCHEMA_VERSION
         yield _dumps(self._summary())
+        yield b',\n"metrics": '
+        figures = metrics.measure(self._spans, self._stats, self._cache_facts())
+        yield _dumps(msgspec.to_builtins(figures))
         yield b',\n"modules": ['
         yield from _lines(map(self._module, self._stats.modules.values()))
         yield b'],\n"tests": ['

@@ -307,6 +307,8 @@ class Narrator:
             told += self._block(summary.warnings_list(palette, self._warnings))
         self._after_block = True
         told += self._lines(final)
+        if self._detailed and (speed := summary.speed_line(stats, event.duration_s)):
+            told += palette.ink("dim", speed) + "\n"
         if self._warned and not self._detailed:
             told += f"{wording.counted(self._warned, 'warning')}, shown with -v\n"
         if self._same_trouble and stats.finished_modules == len(self._same_trouble) + 1:

@@ -182,6 +182,22 @@ def final_line(palette: Palette, stats: RunStats, event: ev.RunFinished, width: 
     return f"{head}\n  {tail}\n"
 
 
+def speed_line(stats: RunStats, duration_s: float) -> str:
+    """What ``-v`` says of a run's speed, without the line's end; ``""`` of one that ran nothing."""
+    executed = [each for each in stats.modules.values() if each.source is Source.EXECUTED]
+    serial_s = sum(map(_taken_s, stats.modules.values()))
+    longest = max(executed, key=_taken_s, default=None)
+    if longest is None or duration_s <= 0 or not _taken_s(longest):
+        return ""
+    times = f"{serial_s / duration_s:.1f} times as fast as one after another"
+    named = f"{escape_line(longest.path)} took longest, {wording.seconds(_taken_s(longest))}"
+    return f"{times} ({wording.seconds(serial_s)}); {named}"
+
+
+def _taken_s(module: ModuleStats) -> float:
+    return module.duration_s or (module.finished.duration_s if module.finished else 0.0)
+
+
 def _bad_counts(stats: RunStats) -> int:
     return sum(role == "bad" and stats.outcomes[outcome] > 0 for outcome, _, role in wording.TALLY)
 

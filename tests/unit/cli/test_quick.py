@@ -123,3 +123,21 @@ def test_it_knows_every_option_of_the_command() -> None:
     }
     assert spellings - known == set()
     assert known - spellings - TYPERS_OWN == {"-vv"}
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        (["run"], ["run"]),
+        (["--fail-on-regression"], ["--fail-on-regression=5%"]),
+        (["--fail-on-regression", "10"], ["--fail-on-regression=10"]),
+        (["--fail-on-regression", "7.5%", "tests"], ["--fail-on-regression=7.5%", "tests"]),
+        (["--fail-on-regression", "tests"], ["--fail-on-regression=5%", "tests"]),
+        (["--fail-on-regression", "-x"], ["--fail-on-regression=5%", "-x"]),
+        (["--fail-on-regression=3", "4"], ["--fail-on-regression=3", "4"]),
+    ],
+)
+def test_a_value_that_may_be_left_out_is_put_in_its_place(
+    words: list[str], completed: list[str]
+) -> None:
+    assert quick.completed(words) == completed
