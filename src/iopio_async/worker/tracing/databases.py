@@ -7,6 +7,7 @@ takes its place.
 
 from iopio_async.wire.observations import OPAQUE
 from iopio_async.worker.tracing import files
+from iopio_async.worker.tracing.callers import caller
 from iopio_async.worker.tracing.record import record
 
 TYPE_CHECKING = False
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 #: Numbers of SQLite's interface: an ``ATTACH`` is being prepared; everything is allowed.
 _ATTACH, _ALLOWED = 24, 0
+
+#: Installed coverage.py brings its own files of data together in this way.
+_MEASUREMENT = "-packages/coverage/"
 
 
 def watch_attaching(dbapi2: "Any") -> None:
@@ -35,8 +39,14 @@ def watch_attaching(dbapi2: "Any") -> None:
 
 def _authorize(action: int, name: "str | None", *_: object) -> int:
     if action == _ATTACH:
-        if name is None:
-            record.tell_reason(OPAQUE, "attaches a database whose name is computed")
-        else:
+        if name is not None:
             files.database_connected((name,))
+        elif not _measures():
+            record.tell_reason(OPAQUE, "attaches a database whose name is computed")
     return _ALLOWED
+
+
+def _measures() -> bool:
+    """Say whether coverage.py prepares the statement, as the caller's caller."""
+    frame = caller(2)
+    return frame is not None and _MEASUREMENT in frame.f_code.co_filename
