@@ -114,8 +114,10 @@ RULES: tuple[Rule, ...] = (
     ),
     *_ports((2, "port"), "asyncio.start_server", "aiohttp:TCPSite", "websockets:serve"),
     *_ports(("port",), "aiohttp:TestServer", "aiohttp.web.run_app", "hypercorn:serve"),
-    *_ports(("port",), "sanic:create_server", "bottle:run", "waitress:serve", "uvicorn.Config"),
+    *_ports(("port",), "sanic:create_server", "bottle:run", "waitress:serve", "uvicorn:Config"),
     *_ports(("port", 2), "uvicorn.run", default="8000"),
+    # Who reaches into these modules builds a server; a configuration alone listens on nothing.
+    *_ports(("port",), "uvicorn.config.Config", default="8000"),
     *_ports(("port",), "aiosmtpd:Controller", "mockserver:MockServer", "pytest_postgresql:*"),
     *_ports(("local_port",), "anyio:create_tcp_listener", "anyio:create_udp_socket"),
     *_ports((0, "port"), "prometheus_client:start_http_server", "trio:open_tcp_listeners"),
