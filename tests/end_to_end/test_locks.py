@@ -1,6 +1,7 @@
 """Modules that share something do not overlap, and nobody else waits for that."""
 
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,18 @@ def test_what_shares_a_resource_never_overlaps(suite: Path) -> None:
     assert first.code == 0, first.text
     assert first.conflicts() == []
     check_locked(check_again)
+
+
+def test_two_runs_at_the_same_time_do_not_disturb_each_other(suite: Path) -> None:
+    # From here on it is known what the modules share.
+    sharing.run(suite, "--no-cache")
+
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(sharing.run, suite, "--no-cache") for _ in range(2)]
+
+    for ran in (each.result() for each in runs):
+        assert ran.code == 0, ran.text
+        assert len(ran.spans) == sharing.MODULES
 
 
 def test_without_locks_they_disturb_each_other(suite: Path) -> None:
