@@ -4,6 +4,7 @@
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,10 @@ if str(TESTS) not in sys.path:
     sys.path.insert(0, str(TESTS))
 
 pytest.register_assert_rewrite("fakes")
+
+# Who is started in the background of a shell ignores SIGINT, and so would all that tests start.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "ci", database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]
