@@ -23,7 +23,8 @@ def findings(folder: Path, start_method: str, row: Row) -> Iterator[str]:
         mutation.apply(place)
     again = world.run(*arguments, plugins=row.plugins)
     if again.sources[module] != CACHED:
-        yield f"not replayed though none of its inputs had changed; {world.why(row)}"
+        warnings = first.warnings + again.warnings
+        yield f"not replayed though none of its inputs had changed; {world.why(row)}{warnings}"
     for mutation in row.change:
         mutation.apply(place)
     if row.changed_arguments is not None:
