@@ -18,9 +18,14 @@ if str(TESTS) not in sys.path:
 
 pytest.register_assert_rewrite("fakes")
 
-# Who is started in the background of a shell ignores SIGINT, and so would all that tests start.
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# In the background of a shell SIGINT is ignored, under ``nohup`` SIGHUP: so would all be that tests
+# start.
+for number, handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, handler)
 
 settings.register_profile(
     "ci", database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow]

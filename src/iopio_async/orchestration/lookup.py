@@ -261,10 +261,12 @@ class ResultCache:
 
         ``coverage`` has what they cover.
         """
+        import tempfile
+
         from iopio_async.orchestration.keeping import Keeper
 
         # What lies in the project's folders now is what tests find, unless they add to it.
-        self.observer.survey()
+        self.observer.survey(os.path.join(tempfile.gettempdir(), "run"))
         # So with the folders that modules are imported from, which get byte code meanwhile.
         for entry in sys.path:
             if os.path.isabs(entry) and entry not in interpreter.standard_library():

@@ -196,10 +196,19 @@ class Observer:
             self._files = project_files(self.root, self.listing)
         return self._files
 
-    def survey(self) -> None:
-        """List all directories of the project, so that what tests add to them can be told."""
+    def survey(self, *others: str) -> None:
+        """List all directories of the project, so that what tests add to them can be told.
+
+        So with those above it and above ``others``, which anybody may add to: settings are looked
+        for there.
+        """
         for _ in walk(self.root, "", self.listing):
             pass
+        for path in (self.root, *others):
+            folder = os.path.dirname(path)
+            while folder not in self._listings:
+                self.listing(folder)
+                folder = os.path.dirname(folder)
 
     def touched(self) -> tuple[dict[str, Status | str], dict[str, Status | str]]:
         """Absolute path → status, of all that were looked at: followed ones, and links themselves.

@@ -167,6 +167,20 @@ def test_another_value_than_the_one_that_was_told_is_a_change(
     assert not world.is_unchanged(given)
 
 
+def test_names_that_come_and_go_above_the_project_do_not_matter(world: World) -> None:
+    world.now_ns = 0
+    world.observer.survey()
+    world.start_ns = HOUR_NS
+    world.now_ns = 2 * HOUR_NS
+    settings = world.root.parent / "pytest.toml"
+    given = [world.seen(InputKind.FILE, str(settings)), world.seen(InputKind.TYPE, str(settings))]
+    (world.root.parent / "other").mkdir()
+
+    assert world.is_unchanged(*given)
+    settings.touch()
+    assert not world.is_unchanged(*given)
+
+
 def test_names_that_come_and_go_beside_do_not_matter(world: World) -> None:
     world.now_ns = 0
     world.observer.survey()
