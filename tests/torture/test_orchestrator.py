@@ -207,6 +207,8 @@ WALL_CLOCK_READERS = {
     "cli/receipt.py": "the age of a receipt",
     "cli/why.py": "the age of a result, for people",
     "cli/cache.py": "the age of what is stored, for people",
+    "cli/reporters.py": "until when results hold, for people",
+    "dropin/": "the age of what is stored, and since when nothing may change that tests read",
     "worker/server.py": "what changed while it was being loaded",
 }
 WALL_CLOCKS = {"time", "time_ns", "localtime", "gmtime", "now", "utcnow", "today", "strftime"}
