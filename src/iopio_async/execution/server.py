@@ -177,11 +177,13 @@ class Server:
                 self.kill()
             self.dismiss()
             self.answered.set()
-            # Children of a server that died are adopted; their ends can be waited for as usual.
             for birth in list(self._births.values()):
                 birth.forked.set()
-                birth.gone.set()
             await self._wait(self.pid)
+            # Children of a server that died are adopted, which comes after its descriptors were
+            # closed; from here on their ends can be waited for as usual.
+            for birth in list(self._births.values()):
+                birth.gone.set()
             helpers.discard(self.pid)
             self.gone.set()
 
