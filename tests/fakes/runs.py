@@ -96,6 +96,15 @@ class Played:
     def events(self, *kinds: type[ev.Event]) -> list[ev.AnyEvent]:
         return [envelope.event for envelope in self.told if isinstance(envelope.event, kinds)]
 
+    def most_together(self, *paths: str) -> int:
+        """How many of the modules ran at the same time, at most."""
+        together = most = 0
+        for event in self.events(ev.AttemptStarted, ev.AttemptFinished):
+            if event.module in paths:
+                together += 1 if isinstance(event, ev.AttemptStarted) else -1
+                most = max(most, together)
+        return most
+
     def verify(self) -> None:
         """What holds of every run, however it went."""
         assert check(self.told) == self.session.stats

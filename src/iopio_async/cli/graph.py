@@ -10,7 +10,7 @@ from iopio_async.cli.invocation import Invocation
 from iopio_async.errors import UsageError
 from iopio_async.model.config import Config
 from iopio_async.model.outcome import ExitCode
-from iopio_async.project.given_paths import path_in
+from iopio_async.project.given_paths import module_paths
 
 ModuleName = Annotated[
     str | None,
@@ -67,9 +67,7 @@ def _chosen(config: Config, name: str, paths: list[str]) -> str:
     Raises:
         UsageError: there is no such module.
     """
-    given = name.partition("::")[0]
-    below = path_in(config.invocation_dir, given).removeprefix(config.root.rstrip("/") + "/")
-    for each in (below, given):
+    for each in module_paths(name, invocation_dir=config.invocation_dir, root=config.root):
         if each in paths:
             return each
     raise UsageError(f"no such test module: {name}", hint="iopio list shows all test modules")

@@ -11,7 +11,7 @@ from iopio_async.cli import options
 from iopio_async.cli.invocation import Invocation
 from iopio_async.errors import UsageError
 from iopio_async.model.outcome import ExitCode
-from iopio_async.project.given_paths import path_in
+from iopio_async.project.given_paths import module_paths
 
 if TYPE_CHECKING:
     from iopio_async.history.series import Series
@@ -48,8 +48,7 @@ def trends(
             by_machine.setdefault(known.machine.label, []).append((path, known.module))
         _show(by_machine, share, json=json)
         return ExitCode.OK
-    given = module.partition("::")[0]
-    below = path_in(config.invocation_dir, given).removeprefix(config.root.rstrip("/") + "/")
+    below, given = module_paths(module, invocation_dir=config.invocation_dir, root=config.root)
     found = series.of_module(config.root, below) or series.of_module(config.root, given)
     if not found:
         raise UsageError(

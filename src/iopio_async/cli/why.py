@@ -12,7 +12,7 @@ from iopio_async.cli.last_command import recall_command
 from iopio_async.errors import UsageError
 from iopio_async.model.config import Config
 from iopio_async.model.outcome import ExitCode
-from iopio_async.project.given_paths import path_in
+from iopio_async.project.given_paths import module_paths
 
 
 def why(
@@ -73,9 +73,7 @@ def _chosen(config: Config, names: list[str], paths: list[str]) -> list[str]:
     known = set(paths)
     chosen = []
     for name in names:
-        given = name.partition("::")[0]
-        absolute = path_in(config.invocation_dir, given)
-        below = absolute.removeprefix(config.root.rstrip("/") + "/")
+        below, given = module_paths(name, invocation_dir=config.invocation_dir, root=config.root)
         found = [each for each in (below, given) if each in known]
         found = found or sorted(each for each in known if each.startswith(f"{below}/"))
         if not found:

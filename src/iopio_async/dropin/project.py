@@ -6,6 +6,7 @@ what the file needs: the original called plain functions, so that is what happen
 in the file, or around it, is pytest's.
 """
 
+import glob
 import importlib.util
 import os
 import re
@@ -162,4 +163,4 @@ def _has_conftest(tree: Tree, file: str) -> bool:
 
 def glob_of(path: str) -> str:
     """The glob that matches this path alone."""
-    return re.sub(r"[*?\[]", r"[\g<0>]", path)
+    return glob.escape(path)

@@ -2,9 +2,9 @@
 
 Where the claims of modules have to be found out first, the run does not wait for that: it begins
 with one module at a time, since each unit holds :data:`UNKNOWN` alone, and goes on as it should
-when they are known. It does wait where it has to know them before the first module starts: to hand
-out units of resources, or to agree with other runs on this machine. It does not even ask where
-nothing ever runs at once.
+when they are known; the modules that start before are unknown to other runs on this machine, too.
+It does wait where it has to know them before the first module starts: to hand out units of
+resources. It does not analyse where nothing ever runs at once.
 """
 
 from collections.abc import Callable, Mapping, Sequence

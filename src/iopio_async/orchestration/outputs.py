@@ -6,6 +6,7 @@ change. What was written is remembered by module, not by result, since a module 
 stored writes all the same.
 """
 
+import contextlib
 from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
@@ -40,11 +41,9 @@ class Outputs:
     def __init__(self, data: bytes = b"") -> None:
         self.is_new = False
         self._written: dict[str, tuple[str, ...]] = {}
-        try:
+        # What is damaged is as if nobody knew: what changes during a run is seen all the same.
+        with contextlib.suppress(ValueError):
             self._written = _decoder.decode(data) if data else {}
-        except ValueError:
-            # It is as if nobody knew: what changes during a run is seen all the same.
-            self._written = {}
 
     def of(self, module: str) -> tuple[str, ...]:
         """What the module wrote."""

@@ -233,10 +233,14 @@ class Session:
 
     def _expect(self) -> None:
         """Ask what those share that are going to be executed, unless the run is over anyway."""
-        recalled = self._memory.recalled if self._memory is not None else lambda _: ()
-        expected = [each for each in self._modules.values() if not recalled(each.path)]
-        for warning in self._holdings.expect(expected):
+        for warning in self._holdings.expect(self._unrecalled(self._modules.values())):
             self.warn(warning)
+
+    def _unrecalled(self, modules: Iterable[TestModule]) -> list[TestModule]:
+        """Those that have to be executed."""
+        if self._memory is None:
+            return list(modules)
+        return [each for each in modules if not self._memory.recalled(each.path)]
 
     def _recall(self, path: str) -> None:
         """Tell again what is remembered of a module, if anything is."""
@@ -256,12 +260,10 @@ class Session:
 
     def _schedule(self, modules: Iterable[TestModule]) -> None:
         """Hand over to the scheduler what is not recalled; ``divide`` splits long modules."""
-        recalled = self._memory.recalled if self._memory is not None else lambda _: ()
         units = self._divide(
             [
                 msgspec.structs.replace(each, claims=self._holdings.with_claims(each))
-                for each in modules
-                if not recalled(each.path)
+                for each in self._unrecalled(modules)
             ]
         )
         self._units.enlist(units)

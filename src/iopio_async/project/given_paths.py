@@ -54,6 +54,15 @@ def path_in(folder: str, path: str) -> str:
     return os.path.normpath(os.path.join(folder, path))
 
 
+def module_paths(given: str, *, invocation_dir: str, root: str) -> tuple[str, str]:
+    """The paths from the root that a module's name may mean: as seen from here, or from the root.
+
+    A selection in it (``::test_a``) is left out.
+    """
+    path = given.partition("::")[0]
+    return path_in(invocation_dir, path).removeprefix(root.rstrip("/") + "/"), path
+
+
 def nearest_path(path: str, folder: str) -> str:
     """Find an existing path much like ``path``, relative to ``folder``, or ``""``."""
     done = "/" if path.startswith("/") else ""

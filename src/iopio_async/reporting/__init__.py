@@ -7,6 +7,7 @@
 ``palette``      colours and glyphs · ``wording`` labels and figures · ``escape`` hostile text
 ``sink``         a stream that may be slow, blocked or gone · ``artefact`` whole files or none
 ``junit``  ``json_report``  ``stream``   the files and the event stream for other programs
+``json_text``    JSON as ``json_report``, ``chrome_trace`` and ``timeline`` write it
 ``metrics``      figures of a whole run · ``run_report`` these in words · ``trends`` those of many
 ``timeline``     a page that shows what ran when · ``chrome_trace`` the same for trace viewers
 """

@@ -9,20 +9,17 @@ they have a second process with as many threads as it takes. Times are microseco
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-import orjson
-
 from iopio_async.model.events import Envelope
 from iopio_async.model.spans import AttemptSpan, RunSpans, TestSpan, lanes, packed
 from iopio_async.model.stats import RunStats
 from iopio_async.reporting.artefact import write_artefact
-from iopio_async.reporting.escape import encodable
+from iopio_async.reporting.json_text import dumps, lines
 from iopio_async.reporting.metrics import memory_over_time
 
 #: The process of the workers, and that of tests which ran in parts.
 RUN_PID, PARTS_PID = 1, 2
 
 _RECALLED_TID = 1_000_000
-_BATCH = 1000
 
 
 class TraceReporter:
@@ -51,18 +48,9 @@ def pieces(spans: RunSpans) -> Iterator[bytes]:
     """The whole trace, in pieces; an event a line."""
     started = spans.started
     about = {"run_id": started.run_id, "started_at": started.started_at} if started else {}
-    yield b'{"displayTimeUnit": "ms",\n"otherData": ' + orjson.dumps(about)
+    yield b'{"displayTimeUnit": "ms",\n"otherData": ' + dumps(about)
     yield b',\n"traceEvents": ['
-    batch: list[bytes] = []
-    separator = b"\n"
-    for event in trace_events(spans):
-        batch.append(_dumps(event))
-        if len(batch) == _BATCH:
-            yield separator + b",\n".join(batch)
-            separator = b",\n"
-            batch.clear()
-    if batch:
-        yield separator + b",\n".join(batch)
+    yield from lines(trace_events(spans))
     yield b"\n]}\n"
 
 
@@ -151,11 +139,3 @@ def _event(phase: str, name: str, pid: int, tid: int) -> dict[str, Any]:
 
 def _us(value_s: float) -> int:
     return round(value_s * 1_000_000)
-
-
-def _dumps(value: object) -> bytes:
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        # Text that is not UTF-8, as a file's name may be.
-        return orjson.dumps(encodable(value))

@@ -40,11 +40,10 @@ refuse, are spelled out.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 import msgspec
-import orjson
 
 from iopio_async.model import events as ev
 from iopio_async.model.outcome import BAD_STATUSES, Failure, ModuleStatus, Outcome, Source
@@ -52,7 +51,8 @@ from iopio_async.model.spans import RunSpans
 from iopio_async.model.stats import ModuleStats, RunStats
 from iopio_async.reporting import metrics
 from iopio_async.reporting.artefact import write_artefact
-from iopio_async.reporting.escape import encodable, strip_colors
+from iopio_async.reporting.escape import strip_colors
+from iopio_async.reporting.json_text import dumps, lines
 from iopio_async.reporting.sink import Sink
 from iopio_async.reporting.stream import check_sink
 
@@ -63,8 +63,6 @@ GOOD_TAIL_CHARS = 1000
 
 #: Where the report goes to standard output.
 STDOUT = "-"
-
-_BATCH = 1000
 
 
 class JsonReporter:
@@ -135,16 +133,16 @@ class JsonReporter:
 
     def _pieces(self) -> Iterator[bytes]:
         yield b'{"schema_version": %d,\n"summary": ' % SCHEMA_VERSION
-        yield _dumps(self._summary())
+        yield dumps(self._summary())
         yield b',\n"metrics": '
         figures = metrics.measure(self._spans, self._stats, self._cache_facts())
-        yield _dumps(msgspec.to_builtins(figures))
+        yield dumps(msgspec.to_builtins(figures))
         yield b',\n"modules": ['
-        yield from _lines(map(self._module, self._stats.modules.values()))
+        yield from lines(map(self._module, self._stats.modules.values()))
         yield b'],\n"tests": ['
-        yield from _lines(self._tests())
+        yield from lines(self._tests())
         yield b'],\n"warnings": ['
-        yield from _lines(map(_warning, self._warnings))
+        yield from lines(map(_warning, self._warnings))
         yield b"]}\n"
 
     def _summary(self) -> dict[str, Any]:
@@ -266,25 +264,3 @@ def _warning(event: ev.WarningIssued) -> dict[str, Any]:
 
 def _present(**fields: object) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value}
-
-
-def _dumps(value: object) -> bytes:
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        # Text that is not UTF-8, as a file's name may be. Anything else fails again here.
-        return orjson.dumps(encodable(value))
-
-
-def _lines(rows: Iterable[object]) -> Iterator[bytes]:
-    # Rows are gathered, since each piece is a call on the file, and there may be a million.
-    batch: list[bytes] = []
-    separator = b"\n"
-    for row in rows:
-        batch.append(_dumps(row))
-        if len(batch) == _BATCH:
-            yield separator + b",\n".join(batch)
-            separator = b",\n"
-            batch.clear()
-    if batch:
-        yield separator + b",\n".join(batch)

@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from iopio_async.model.events import Envelope
 from iopio_async.model.outcome import BAD_OUTCOMES
 from iopio_async.model.spans import AttemptSpan, RunSpans, lanes
 from iopio_async.model.stats import RunStats
 from iopio_async.reporting.artefact import write_artefact
-from iopio_async.reporting.escape import encodable, escape_line
+from iopio_async.reporting.escape import escape_line
+from iopio_async.reporting.json_text import dumps
 from iopio_async.reporting.metrics import measure, memory_over_time
 
 #: Beyond so many tests, only the modules are drawn: nobody could tell the tests apart.
@@ -130,11 +129,7 @@ def _bar(lane: int, attempt: AttemptSpan) -> tuple[object, ...]:
 
 
 def _embedded(value: object) -> bytes:
-    try:
-        encoded = orjson.dumps(value)
-    except TypeError:
-        # Text that is not UTF-8, as a file's name may be.
-        encoded = orjson.dumps(encodable(value))
+    encoded = dumps(value)
     # In JSON, these only occur in strings, where they may as well be spelled out.
     for sign in b"<>&":
         encoded = encoded.replace(bytes([sign]), b"\\u%04x" % sign)

@@ -18,15 +18,6 @@ WRITE = Claim("path:data", evidence=(Evidence("a", 1, "calls open"),))
 READ = Claim("path:data", Mode.SHARED)
 
 
-def most_together(played: Played, *paths: str) -> int:
-    together = most = 0
-    for event in played.events(ev.AttemptStarted, ev.AttemptFinished):
-        if event.module in paths:
-            together += 1 if isinstance(event, ev.AttemptStarted) else -1
-            most = max(most, together)
-    return most
-
-
 def warnings(played: Played) -> list[str]:
     return [event.message for event in played.events(ev.WarningIssued)]
 
@@ -42,29 +33,29 @@ def test_what_is_known_at_once_keeps_apart_who_shares_it() -> None:
 
     assert claims.asked == ("a", "b", "c", "d")
     assert claims.analyses == 0
-    assert most_together(played, "a", "b", "c") == 1
-    assert most_together(played, "a", "d") == 2
+    assert played.most_together("a", "b", "c") == 1
+    assert played.most_together("a", "d") == 2
 
 
 def test_a_folder_is_held_with_all_that_is_in_it() -> None:
     below = Claim("path:data/x/y.txt")
     played = play(scenario(FakeClaims(plan_of({"a": [WRITE], "b": [below], "c": [READ]}))))
 
-    assert most_together(played, "a", "b") == 1
-    assert most_together(played, "a", "c") == 1
+    assert played.most_together("a", "b") == 1
+    assert played.most_together("a", "c") == 1
 
 
 def test_what_nobody_writes_keeps_nobody_waiting() -> None:
     played = play(scenario(FakeClaims(plan_of({path: [READ] for path in "abcd"}))))
 
-    assert most_together(played, *"abcd") == 4
+    assert played.most_together(*"abcd") == 4
 
 
 def test_who_runs_alone_runs_alone() -> None:
     played = play(scenario(FakeClaims(plan_of({"b": [Claim("*")]}))))
 
-    assert all(most_together(played, "b", other) == 1 for other in "acd")
-    assert most_together(played, *"acd") == 3
+    assert all(played.most_together("b", other) == 1 for other in "acd")
+    assert played.most_together(*"acd") == 3
 
 
 def test_while_nothing_is_known_one_module_runs_at_a_time() -> None:
@@ -72,7 +63,7 @@ def test_while_nothing_is_known_one_module_runs_at_a_time() -> None:
     played = play(scenario(claims))
 
     assert played.stats.passed == 4
-    assert most_together(played, *"abcd") == 1
+    assert played.most_together(*"abcd") == 1
     assert played.lasted_s == 4.0
 
 
@@ -87,7 +78,7 @@ def test_who_was_alone_meanwhile_keeps_what_it_claims() -> None:
         )
     )
 
-    assert most_together(played, "a", "b") == 1
+    assert played.most_together("a", "b") == 1
     assert "mind this" in warnings(played)
     assert played.stats.passed == 3
 
@@ -116,7 +107,7 @@ def test_units_are_handed_out_by_number() -> None:
     assert {env[path]["IOPIO_GPU"] for path in "ab"} == {"0", "1"}
     assert env["a"]["CUDA_VISIBLE_DEVICES"] == env["a"]["IOPIO_GPU"]
     assert env["d"]["IOPIO_GPU"] == "0,1"
-    assert most_together(played, *"abcd") == 2
+    assert played.most_together(*"abcd") == 2
 
 
 def test_a_module_that_is_run_again_holds_what_it_held() -> None:
@@ -125,7 +116,7 @@ def test_a_module_that_is_run_again_holds_what_it_held() -> None:
     played = play(Scenario(scripts=scripts, workers=2, retries=1, knows=FakeClaims(plan)))
 
     assert played.stats.modules["a"].status is ModuleStatus.FLAKY
-    assert most_together(played, "a", "b") == 1
+    assert played.most_together("a", "b") == 1
 
 
 def test_parts_and_batches_hold_what_their_modules_do() -> None:
@@ -158,7 +149,7 @@ def test_the_first_module_does_not_wait_for_the_analysis_to_mind_other_runs() ->
 
     first, _ = played.executor.started[0]
     assert guard.asked[first] == ()
-    assert most_together(played, *"abcd") == 1
+    assert played.most_together(*"abcd") == 1
 
 
 def test_a_cancelled_run_waits_for_no_other() -> None:

@@ -54,16 +54,6 @@ def last_word(played: Played, path: str = "a") -> ev.ModuleFinished:
     return word
 
 
-def most_together(played: Played, *paths: str) -> int:
-    """How many of the modules ran at the same time, at most."""
-    together = most = 0
-    for event in played.events(ev.AttemptStarted, ev.AttemptFinished):
-        if event.module in paths:
-            together += 1 if isinstance(event, ev.AttemptStarted) else -1
-            most = max(most, together)
-    return most
-
-
 # -- one module --------------------------------------------------------------------------------
 
 
@@ -185,8 +175,8 @@ def test_a_module_may_take_the_place_of_several_workers() -> None:
     scripts = {path: [GOOD] for path in ("a", "wide", "b")}
     played = play(Scenario(scripts=scripts, workers=2, module_workers={"wide": 9}))
 
-    assert most_together(played, "wide", "a") == most_together(played, "wide", "b") == 1
-    assert most_together(played, "a", "b") == 2
+    assert played.most_together("wide", "a") == played.most_together("wide", "b") == 1
+    assert played.most_together("a", "b") == 2
     slots = {start.module: start.slot for start in played.events(ev.AttemptStarted)}
     assert slots == {"a": 0, "b": 1, "wide": 0}
 
@@ -218,7 +208,7 @@ def test_no_more_run_than_there_is_memory_for(
         )
     )
 
-    assert most_together(played, *"abc") == together
+    assert played.most_together(*"abc") == together
     assert set(statuses(played).values()) == {ModuleStatus.PASSED}
 
 
