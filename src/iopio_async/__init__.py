@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from iopio_async.model.events import Envelope
     from iopio_async.model.stats import RunStats
     from iopio_async.orchestration.embedding import Run, load_config, open_run, run_tests
+    from iopio_async.reporting.observers import Observer
 
 __all__ = [
     "Config",
@@ -28,6 +29,7 @@ __all__ = [
     "Envelope",
     "InfrastructureError",
     "IopioError",
+    "Observer",
     "Run",
     "RunStats",
     "UsageError",
@@ -44,6 +46,7 @@ _HOMES = {
     "Envelope": "iopio_async.model.events",
     "InfrastructureError": "iopio_async.errors",
     "IopioError": "iopio_async.errors",
+    "Observer": "iopio_async.reporting.observers",
     "Run": "iopio_async.orchestration.embedding",
     "RunStats": "iopio_async.model.stats",
     "UsageError": "iopio_async.errors",

@@ -9,7 +9,7 @@ import io
 import os
 import time
 from collections.abc import Mapping, Sequence
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from iopio_async.cli import receipt
 from iopio_async.cli.invocation import Invocation
@@ -19,10 +19,12 @@ from iopio_async.cli.reporters import (
     event_stream,
     exit_code_of,
     file_reporters,
+    tell_left_out,
 )
 from iopio_async.cli.watching import Watch
 from iopio_async.model import events as ev
 from iopio_async.model.config import Config
+from iopio_async.model.stats import RunStats
 from iopio_async.orchestration.lookup import ResultCache, open_cache
 from iopio_async.orchestration.preparation import Plan, prepare
 from iopio_async.orchestration.replay import recalled_events, replay
@@ -31,6 +33,9 @@ from iopio_async.reporting.console import make_page_reporter
 from iopio_async.reporting.fanout import Fanout
 from iopio_async.reporting.palette import wants_color
 from iopio_async.reporting.sink import Sink
+
+if TYPE_CHECKING:
+    from iopio_async.reporting.observers import Observers
 
 
 def run_given(invocation: Invocation, given: Mapping[str, object]) -> int:
@@ -43,6 +48,7 @@ def run_given(invocation: Invocation, given: Mapping[str, object]) -> int:
     began_ns, began_s = time.time_ns(), time.perf_counter()
     with Watch() as watch:
         config = invocation.resolve(given)
+        observers = _observers(config)
         stream = console_stream(config)
         is_terminal = stream is not None and stream.isatty()
         color = wants_color(config.color, os.environ, is_terminal=is_terminal)
@@ -54,12 +60,20 @@ def run_given(invocation: Invocation, given: Mapping[str, object]) -> int:
     if cache is None or events is None:
         from iopio_async.cli.conduct import conduct
 
-        return conduct(config, plan, cache)
-    text, code = _replay(config, plan, cache, events, stream, began_s)
+        return conduct(config, plan, cache, observers)
+    text, code = _replay(config, plan, cache, events, stream, began_s, observers)
     cache.save()
     if code == 0 and _only_prints(config):
         _write_receipt(invocation, cache, watch, text, began_ns)
     return code
+
+
+def _observers(config: Config) -> "Observers | None":
+    if not (config.observers or config.otel):
+        return None
+    from iopio_async.cli.observers import load_observers
+
+    return load_observers(config)
 
 
 def _replay(
@@ -69,6 +83,7 @@ def _replay(
     events: Sequence[ev.AnyEvent],
     stream: TextIO | None,
     began_s: float,
+    observers: "Observers | None",
 ) -> tuple[str, int]:
     """Tell the run; what is shown of it, with a mark where the time stands, and the exit code."""
     page, broken = io.StringIO(), []
@@ -86,12 +101,20 @@ def _replay(
             )
         )
     fanout = Fanout(reporters)
-    stats = replay(config, plan, events, fanout.handle, began_s, cache.warnings)
+
+    def handle(envelope: ev.Envelope, stats: RunStats) -> None:
+        fanout.handle(envelope, stats)
+        if observers is not None:
+            observers.observe((envelope,))
+
+    stats = replay(config, plan, events, handle, began_s, cache.warnings)
     fanout.close()
     text = page.getvalue()
     sink = Sink(stream, on_broken=lambda: broken.append(True))
     sink.write(text, keep=True)
     sink.close()
+    if observers is not None:
+        tell_left_out(observers.close())
     before, found, after = text.rpartition(f" in {wording.seconds(stats.duration_s)}")
     if found:
         text = f"{before} in {receipt.DURATION}{after}"
@@ -104,6 +127,8 @@ _MORE_THAN_PRINT = (
     "junit_xml",
     "trace",
     "timeline",
+    "observers",
+    "otel",
     "json",
     "last_failed",
     "refresh",

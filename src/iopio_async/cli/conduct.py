@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import signal
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.abc
@@ -21,6 +22,7 @@ from iopio_async.cli.reporters import (
     event_stream,
     exit_code_of,
     file_reporters,
+    tell_left_out,
 )
 from iopio_async.model.config import Config
 from iopio_async.model.outcome import CancelReason
@@ -29,6 +31,9 @@ from iopio_async.orchestration.lookup import ResultCache
 from iopio_async.orchestration.preparation import Plan
 from iopio_async.reporting.console import ConsoleReporter, make_console_reporter
 from iopio_async.reporting.fanout import Fanout
+
+if TYPE_CHECKING:
+    from iopio_async.reporting.observers import Observers
 
 #: How often to look whether a reader that is behind has caught up.
 READER_POLL_S = 0.02
@@ -46,17 +51,29 @@ _REASONS = {
 }
 
 
-def conduct(config: Config, plan: Plan, cache: ResultCache | None) -> int:
+def conduct(
+    config: Config,
+    plan: Plan,
+    cache: ResultCache | None,
+    observers: "Observers | None" = None,
+) -> int:
     """Take a run to its end; the exit code.
 
     Raises:
         InfrastructureError: no process can be started at all.
     """
-    return anyio.run(_Conductor(config, plan, cache).run)
+    return anyio.run(_Conductor(config, plan, cache, observers).run)
 
 
 class _Conductor:
-    def __init__(self, config: Config, plan: Plan, cache: ResultCache | None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        plan: Plan,
+        cache: ResultCache | None,
+        observers: "Observers | None",
+    ) -> None:
+        self._observers = observers
         self._config = config
         self._plan = plan
         self._cache = cache
@@ -92,7 +109,13 @@ class _Conductor:
         self._reader_gone = anyio.Event()
         self._loop = asyncio.get_running_loop()
         async with (
-            open_run(self._config, owns_process=True, plan=self._plan, cache=self._cache) as run,
+            open_run(
+                self._config,
+                owns_process=True,
+                plan=self._plan,
+                cache=self._cache,
+                observers=self._observers or (),
+            ) as run,
             anyio.create_task_group() as tasks,
         ):
             tasks.start_soon(self._mind_signals, run, tasks)
@@ -104,7 +127,11 @@ class _Conductor:
                     self._fanout.handle(envelope, run.stats)
             await self._let_reader_take_the_rest()
             tasks.cancel_scope.cancel()
+            if run.fault is None:
+                # Before observers get their time to finish: for who reads, the run is over.
+                self._fanout.close()
         self._fanout.close()
+        tell_left_out(run.left_out)
         return self._exit_code(run)
 
     @property

@@ -90,6 +90,7 @@ JunitXml = Annotated[str | None, option("junit_xml", OUTPUT)]
 FailOnRegression = Annotated[str | None, option("fail_on_regression", OUTPUT)]
 Trace = Annotated[str | None, option("trace", OUTPUT)]
 Timeline = Annotated[str | None, option("timeline", OUTPUT)]
+Otel = Annotated[bool, option("otel", OUTPUT, is_flag=True)]
 Json = Annotated[bool, option("json", OUTPUT, is_flag=True)]
 
 ConfigFile = Annotated[str | None, option("config", SETTINGS)]

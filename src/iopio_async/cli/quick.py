@@ -53,6 +53,7 @@ FLAGS: dict[str, tuple[str, int]] = {
     **dict.fromkeys(BY_FIELD["no_locks"].flags, ("no_locks", True)),
     **dict.fromkeys(BY_FIELD["refresh"].flags, ("refresh", True)),
     **dict.fromkeys(BY_FIELD["last_failed"].flags, ("last_failed", True)),
+    **dict.fromkeys(BY_FIELD["otel"].flags, ("otel", True)),
     **dict.fromkeys(BY_FIELD["json"].flags, ("json", True)),
 }
 

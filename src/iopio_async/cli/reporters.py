@@ -87,6 +87,14 @@ def cache_facts(cache: ResultCache | None) -> "CacheFacts":
     )
 
 
+def tell_left_out(told: Sequence[str]) -> None:
+    """Warn of observers that were left out: it is no fault of the run's."""
+    for each in told:
+        if sys.stderr is not None:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(f"iopio: warning: {each}\n")
+
+
 def exit_code_of(
     code: int | None, faults: Sequence[Fault], problem: str = "", *, pipe_closed: bool
 ) -> int:

@@ -102,6 +102,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     run. ``arguments`` are passed on to pytest. ``cwd_on_path`` says that the invocation directory
     is to stand first in the tests' ``sys.path``, as it does under ``python -m``. ``cache_dir`` is
     absolute, or empty for the project's own; ``audit_percent`` of the hits are executed anyway.
+    ``observers`` are factories of observers, as ``package.module:name``; ``otel`` adds the one that
+    sends to an OpenTelemetry receiver.
     ``fail_on_regression`` is in percent, ``None`` for not to look.
     ``memory_limit_bytes`` bounds the sum of the usual peaks of the modules that run; ``None`` is no
     bound but what is free. With ``no_locks`` nothing keeps apart what shares a resource, but for
@@ -150,6 +152,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     fail_on_regression: float | None = None
     trace: str = ""
     timeline: str = ""
+    observers: tuple[str, ...] = ()
+    otel: bool = False
     json: bool = False
     verbosity: int = 0
     color: ColorChoice = "auto"

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
@@ -32,6 +33,9 @@ from iopio_async.orchestration.stream import EventStream
 from iopio_async.project.memory import MemoryGauge
 from iopio_async.project.settings import load_config as settings_of_project
 
+if TYPE_CHECKING:
+    from iopio_async.reporting.observers import Observer, Observers
+
 #: Batches of envelopes that may wait for the consumer before the tests have to.
 BUFFERED_BATCHES = 64
 
@@ -43,9 +47,18 @@ class Run:
     """
 
     def __init__(
-        self, config: Config, plan: Plan, cache: ResultCache | None, *, owns_process: bool
+        self,
+        config: Config,
+        plan: Plan,
+        cache: ResultCache | None,
+        *,
+        owns_process: bool,
+        observers: "Observers | None" = None,
     ) -> None:
         self.config = config
+        #: A sentence on each observer that was left out; complete when the context is left.
+        self.left_out: list[str] = []
+        self._observers = observers
         self._cache = cache
         self.run_id = records.new_run_id()
         #: What went wrong inside iopio itself, if anything did; the exit code is 3 then.
@@ -156,6 +169,8 @@ class Run:
 
     def _emit(self, envelopes: Sequence[ev.Envelope]) -> None:
         self._journal.observe(envelopes)
+        if self._observers is not None:
+            self._observers.observe(envelopes)
         self._stream.put(envelopes)
         if self._journal.fault and not self._fault_told and self.stats.exit_code is None:
             self._fault_told = True
@@ -188,6 +203,12 @@ class Run:
         self._stream.close()
         self._journal.close()
 
+    async def _dismiss(self) -> None:
+        """Let the observers finish, for a bounded time, also where the run was cancelled."""
+        if self._observers is not None:
+            with anyio.CancelScope(shield=True):
+                self.left_out = await anyio.to_thread.run_sync(self._observers.close)
+
 
 def load_config(directory: str | os.PathLike[str] = ".", **settings: object) -> Config:
     """Resolve the settings of the project at ``directory``; keyword arguments are like flags.
@@ -213,12 +234,15 @@ async def open_run(
     color: bool = False,
     plan: Plan | None = None,
     cache: ResultCache | None = None,
+    observers: "Sequence[Observer] | Observers" = (),
 ) -> AsyncIterator[Run]:
     """Start a run; iterate over what it yields.
 
     ``owns_process`` says that every child of this process belongs to the run, so that even
     processes that hide their origin are found and ended. ``color`` has failures rendered with SGR
     colour sequences. ``plan`` and ``cache`` are for who has them already, and otherwise made.
+    ``observers`` are told all events, each on a thread of its own; one that raises or hangs is left
+    out, and named by ``Run.left_out`` at the end, after at most some seconds.
     Leaving the context ends the run.
 
     Raises:
@@ -230,7 +254,7 @@ async def open_run(
         made, cache = await anyio.to_thread.run_sync(prepared)
     else:
         made = plan
-    run = Run(config, made, cache, owns_process=owns_process)
+    run = Run(config, made, cache, owns_process=owns_process, observers=_watched(observers))
     cancelled = anyio.get_cancelled_exc_class()
     error_of_body: BaseException | None = None
     try:
@@ -247,6 +271,7 @@ async def open_run(
                 tasks.cancel_scope.cancel()
     finally:
         run._settle()
+        await run._dismiss()
     if error_of_body is not None:
         raise error_of_body
     if isinstance(run.fault, IopioError):
@@ -259,6 +284,14 @@ async def run_tests(config: Config) -> RunStats:
         async for _ in run.batches():
             pass
     return run.stats
+
+
+def _watched(observers: "Sequence[Observer] | Observers") -> "Observers | None":
+    if not observers:
+        return None
+    from iopio_async.reporting.observers import Observers, named
+
+    return observers if isinstance(observers, Observers) else Observers(named(observers))
 
 
 def _innermost(error: BaseException) -> BaseException:

@@ -277,6 +277,25 @@ SETTINGS = (
         ),
     ),
     Setting(
+        field="observers",
+        name="observers",
+        kind=TextList(shell=True),
+        doc=(
+            "Programs that are told what happens: each a factory, as package.module:name, which is "
+            "called without arguments and makes an observer."
+        ),
+    ),
+    Setting(
+        field="otel",
+        name="otel",
+        kind=Boolean(),
+        flags=("--otel",),
+        doc=(
+            "Send spans and metrics of the run to an OpenTelemetry receiver, as the variables "
+            "OTEL_* say (extra: otel)."
+        ),
+    ),
+    Setting(
         field="color",
         name="color",
         kind=Choice(("auto", "always", "never")),

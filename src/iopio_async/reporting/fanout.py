@@ -60,15 +60,16 @@ class Fanout:
         # A new list, because the old one is being walked over.
         self._working = [other for other in self._working if other is not reporter]
         name = str(getattr(reporter, "name", type(reporter).__name__))
-        self.faults.append(Fault(name, _one_line(error)))
+        self.faults.append(Fault(name, one_line(error)))
         if isinstance(reporter, Abandonable):
             try:
                 reporter.abandon()
             except Exception as second:
-                self.faults.append(Fault(name, _one_line(second)))
+                self.faults.append(Fault(name, one_line(second)))
 
 
-def _one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
+    """What went wrong, fit for a message."""
     if isinstance(error, IopioError):
         return escape_message(error.message)
     return escape_message(f"{type(error).__name__}: {error}")[:500]
