@@ -148,15 +148,16 @@ class OpenTelemetry:
 
     def _module_finished(self, event: ev.ModuleFinished, elapsed_s: float) -> None:
         module = self._modules.pop(event.module)
+        path = _sound(event.module)
         source = "executed" if event.source is Source.EXECUTED else "cached"
         real = [each.span for each in module.attempts if each.span] if source == "executed" else []
         span = self._tracer.start_span(
-            event.module,
+            path,
             context=set_span_in_context(self._run) if self._run else None,
             start_time=self._ns(real[0].begin_s if real else elapsed_s),
             attributes={
-                "test.suite.name": event.module,
-                "iopio.module": event.module,
+                "test.suite.name": path,
+                "iopio.module": path,
                 "iopio.outcome": str(event.status),
                 "iopio.source": source,
                 "iopio.framework": module.framework,
@@ -168,7 +169,7 @@ class OpenTelemetry:
         )
         if event.status in BAD_STATUSES:
             message = event.failure.message if event.failure else str(event.status)
-            span.set_status(StatusCode.ERROR, message)
+            span.set_status(StatusCode.ERROR, _sound(message))
         else:
             span.set_status(StatusCode.OK)
         for number, attempt in enumerate(module.attempts, 1):
@@ -190,10 +191,11 @@ class OpenTelemetry:
         # Of tests that were not run there are events, but nothing that took time.
         times = iter(spans)
         for test in tests:
+            name = _sound(test.id)
             lasted = next(times, None) if test.outcome is not Outcome.NOT_RUN else None
             attributes: Attributes = {
-                "test.case.name": test.id,
-                "iopio.module": test.module,
+                "test.case.name": name,
+                "iopio.module": _sound(test.module),
                 "iopio.outcome": str(test.outcome),
                 "iopio.source": source,
                 "iopio.attempt": attempt,
@@ -202,16 +204,16 @@ class OpenTelemetry:
             if test.outcome in _RESULTS:
                 attributes["test.case.result.status"] = _RESULTS[test.outcome]
             if test.reason:
-                attributes["iopio.reason"] = test.reason
+                attributes["iopio.reason"] = _sound(test.reason)
             span = self._tracer.start_span(
-                test.id,
+                name,
                 context=set_span_in_context(parent),
                 start_time=self._ns(lasted.begin_s if lasted else elapsed_s),
                 attributes=attributes,
             )
             if test.outcome in BAD_OUTCOMES:
                 message = test.failures[0].message if test.failures else test.reason
-                span.set_status(StatusCode.ERROR, message)
+                span.set_status(StatusCode.ERROR, _sound(message))
             elif test.outcome is Outcome.PASSED:
                 span.set_status(StatusCode.OK)
             span.end(self._ns(lasted.end_s if lasted else elapsed_s))
@@ -325,6 +327,11 @@ class _Honest(MetricExporter):
 
     def shutdown(self, timeout_millis: float = 30_000, **_: object) -> None:
         self._exporter.shutdown(timeout_millis)
+
+
+def _sound(text: str) -> str:
+    """A text that can be sent: ids and messages may hold what UTF-8 can't."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _timeout_s(signal: str) -> float | None:
