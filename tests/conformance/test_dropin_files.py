@@ -196,6 +196,25 @@ def test_what_is_written_for_pytest_is_run_by_it(project: Project) -> None:
     assert (results["passed"], results["skipped"], results["failed"]) == (2, 1, 0)
 
 
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_files_of_several_frameworks_run_at_the_same_time(
+    project: Project, start_method: str
+) -> None:
+    project.write("tests/test_plain.py", "def test_a(): pass\n")
+    project.write(
+        "tests/test_pytest.py",
+        "import pytest\n@pytest.mark.parametrize('n', [1, 2])\ndef test_b(n): assert n\n",
+    )
+    results = project.results(
+        f"{DIRECTORY}results = run_test_directory('tests')", IOPIO_START_METHOD=start_method
+    )
+    assert outcomes(results) == {
+        "tests/test_plain.py::test_a": "passed",
+        "tests/test_pytest.py::test_b[1]": "passed",
+        "tests/test_pytest.py::test_b[2]": "passed",
+    }
+
+
 def test_the_example_of_discovery(project: Project) -> None:
     project.write(
         "tests/test_a.py", "def test_a(): pass\nclass TestB:\n    def test_b(self): pass\n"

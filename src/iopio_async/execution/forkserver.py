@@ -53,6 +53,7 @@ class ForkserverExecutor(SpawnExecutor):
     def __init__(self, run_id: str, settings: ExecutorSettings) -> None:
         super().__init__(run_id, settings)
         self._services: dict[object, _Service] = {}
+        self._servers = 0
 
     async def __aexit__(self, *details: object) -> None:
         with anyio.CancelScope(shield=True):
@@ -78,6 +79,11 @@ class ForkserverExecutor(SpawnExecutor):
             service = self._services[key] = _Service(self, action, placement)
         if not await service.launch(attempt, action, placement):
             await super()._launch(attempt, action, placement)
+
+    def next_server(self) -> int:
+        """The number of the next server: all services' servers have folders of their own."""
+        self._servers += 1
+        return self._servers
 
     def _server_directory(self, number: int) -> str:
         return os.path.join(self.directory, f"server-{number}")
@@ -150,7 +156,6 @@ class _Service:
         self._placement = placement
         self._levels = list(LEVELS if template.framework is Framework.PYTEST else LEVELS[1:])
         self._roots, self._regrown = _Allowance(), _Allowance()
-        self._count = 0
         self._root: Server | None = None
         #: What is done ahead → the server; ``None`` where it can't be shared.
         self._branches: dict[Stages, Server | None] = {}
@@ -209,12 +214,12 @@ class _Service:
 
     async def _start(self, level: str) -> Server | None:
         """A server that is ready, or ``None`` where this level can't be had."""
-        self._count += 1
+        number = self._executor.next_server()
         channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             try:
                 pid = self._executor.start_server(
-                    level, self._count, self._template, self._placement, theirs.fileno()
+                    level, number, self._template, self._placement, theirs.fileno()
                 )
             except OSError:
                 channel.close()
@@ -226,7 +231,7 @@ class _Service:
                 self._levels.remove(level)
                 self._doubt(early)
             case None:
-                complaint = self._executor.server_complaint(self._count)
+                complaint = self._executor.server_complaint(number)
                 self._doubt(f"the fork server ended before it was ready{complaint}")
             case _:
                 pass
