@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -9,6 +12,9 @@ import pytest
 from conformance.original import PASSES, RUN, RUNNER, Project
 
 from iopio_async.cache import entries
+from iopio_async.model.trace import ActionEntry, StoredResult
+
+HOUR_S = 3600.0
 
 
 @pytest.fixture
@@ -215,23 +221,87 @@ results = {"codes": codes, "entries": len(TestResultCache()._cache)}
     assert results == {"codes": [0, 0], "entries": 16}
 
 
-def test_results_hold_for_a_day(project: Project) -> None:
+@pytest.mark.parametrize("stored", [False, True])
+def test_a_cache_that_can_not_be_written(project: Project, stored: bool) -> None:
     script = f"{RUN}{PASSES}results = run([test_one, test_two])\n"
-    project.results(script)
-    for hours, cached in ((17, 2), (8, 0)):
-        _age(project, hours * 3600.0)
+    folder = project.root / ".test_cache"
+    if stored:
+        project.results(script)
+    else:
+        folder.mkdir()
+    with read_only(folder):
         results = project.results(script)
-        assert results["cached"] == cached
+        assert (results["passed"], results["cached"]) == (2, 2 if stored else 0)
+        project.write("tests/test_a.py", "def test_a(): pass\n")
+        said = project.command()
+        assert said.code == 0, said.stderr
+    for told in (results["warnings"], said.stderr.splitlines()):
+        # At most one of the results, and one of the journal, which finds out by itself.
+        about = ["journal" in each for each in told]
+        assert about
+        assert len(about) == len(set(about))
+        assert all("Read-only file system" in each for each in told)
+
+
+@contextmanager
+def read_only(folder: Path) -> Iterator[None]:
+    """Nothing below can be written meanwhile: permissions would not bind the superuser."""
+    if subprocess.run(["mount", "--bind", folder, folder], check=False).returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", folder], check=True)
+        with pytest.raises(OSError, match="Read-only"):
+            (folder / "probe").touch()
+        yield
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_results_hold_for_a_day(project: Project, start_method: str) -> None:
+    def cached() -> int:
+        found = project.results(script, IOPIO_START_METHOD=start_method)["cached"]
+        assert isinstance(found, int)
+        return found
+
+    script = f"{RUN}{PASSES}results = run([test_one, test_two])\n"
+    assert cached() == 0
+    # Lifetimes of 18 to 24 hours keep results that were made together from ending together.
+    _age(project, 18 * HOUR_S - 60)
+    assert cached() == 2
+    _age(project, 6 * HOUR_S + 120)
+    assert cached() == 0
+    lives_s = _lifetimes_s(project)
+    assert len(lives_s) == 2
+    assert all(18 * HOUR_S <= life_s <= 24 * HOUR_S for life_s in lives_s)
+    # A minute before the first one ends, and a minute after that.
+    _age(project, min(lives_s) - 60)
+    assert cached() == 2
+    _age(project, 120)
+    assert cached() == sum(life_s > min(lives_s) + 60 for life_s in lives_s)
+
+
+def _entries(project: Project) -> Iterator[tuple[Path, ActionEntry]]:
+    for path in (project.root / ".test_cache" / "v1" / "ac").rglob("*"):
+        if path.is_file() and entries.is_digest(path.name):
+            entry = entries.decode(path.read_bytes(), path.name)
+            assert entry is not None
+            yield path, entry
+
+
+def _lifetimes_s(project: Project) -> list[float]:
+    """How long the latest result of each entry holds."""
+    results = [max(entry.results, key=_executed_at_s) for _, entry in _entries(project)]
+    return [each.expires_at_s - each.executed_at_s for each in results]
+
+
+def _executed_at_s(result: StoredResult) -> float:
+    return result.executed_at_s
 
 
 def _age(project: Project, seconds: float) -> None:
     """Have everything in the store been made so much earlier."""
-    store = project.root / ".test_cache" / "v1"
-    for path in (store / "ac").rglob("*"):
-        if not path.is_file() or not entries.is_digest(path.name):
-            continue
-        entry = entries.decode(path.read_bytes(), path.name)
-        assert entry is not None
+    for path, entry in _entries(project):
         older = tuple(
             msgspec.structs.replace(
                 each,
@@ -241,4 +311,4 @@ def _age(project: Project, seconds: float) -> None:
             for each in entry.results
         )
         path.write_bytes(entries.encode(msgspec.structs.replace(entry, results=older)))
-    (store / "index").unlink(missing_ok=True)
+    (project.root / ".test_cache" / "v1" / "index").unlink(missing_ok=True)

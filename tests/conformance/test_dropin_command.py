@@ -166,6 +166,38 @@ def test_other_ways_to_call_it(project: Project) -> None:
     assert (project.root / "profile.stats").stat().st_size
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("start_method", "options"), [("forkserver", ()), ("spawn", ("--branch", "--source=."))]
+)
+def test_coverage_counts_what_the_isolated_processes_execute(
+    project: Project, start_method: str, options: tuple[str, ...]
+) -> None:
+    pytest.importorskip("coverage", "7.10")
+    project.write("product.py", "def double(n):\n    return 2 * n\ndef never():\n    return 3\n")
+    project.write("tests/test_c.py", "from product import double\ndef test_c(): assert double(1)\n")
+    project.write(
+        "tests/test_d.py",
+        "import pytest\nfrom product import double\n"
+        "@pytest.mark.parametrize('n', [1])\ndef test_d(n): assert double(n)\n",
+    )
+    for _ in range(2):
+        said = project.python(
+            *("-m", "coverage", "run", *options, "-m", "optimized_test_runner.py"),
+            IOPIO_START_METHOD=start_method,
+        )
+        assert said.code == 0, said.stderr
+        assert "Traceback" not in said.stderr
+        assert (project.root / ".coverage").stat().st_size
+        told = project.python("-m", "coverage", "json", "-o", "coverage.json")
+        assert told.code == 0, told.stdout + told.stderr
+        files = json.loads((project.root / "coverage.json").read_text())["files"]
+        assert files["product.py"]["executed_lines"] == [1, 2, 3]
+        assert files["product.py"]["missing_lines"] == [4]
+        assert files["tests/test_d.py"]["missing_lines"] == []
+        (project.root / ".coverage").unlink()
+
+
 def test_a_broken_configuration(project: Project) -> None:
     project.write("pyproject.toml", "[tool.iopio]\nworkers = 'none'\n")
     said = project.command()

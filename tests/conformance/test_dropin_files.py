@@ -215,6 +215,41 @@ def test_files_of_several_frameworks_run_at_the_same_time(
     }
 
 
+INTERVAL = """\
+import time
+from pathlib import Path
+def test_it():
+    {touch}
+    begin = time.monotonic()
+    time.sleep({pause})
+    Path("interval-{name}").write_text(f"{{begin}} {{time.monotonic()}}")
+"""
+
+
+@pytest.mark.parametrize("start_method", ["forkserver", "spawn"])
+def test_files_that_share_a_resource_do_not_overlap(project: Project, start_method: str) -> None:
+    touch = 'open("shared.txt", "a").close()'
+    for name, text, pause in (
+        ("first", touch, 0.5),
+        ("second", touch, 0.5),
+        ("else", "pass", 1.5),
+    ):
+        source = INTERVAL.format(touch=text, pause=pause, name=name)
+        project.write(f"tests/test_{name}.py", source)
+    results = project.results(
+        f"{DIRECTORY}results = run_test_directory('tests', cache_enabled=False, max_workers=3)",
+        IOPIO_START_METHOD=start_method,
+    )
+    assert results["passed"] == 3, results
+    first, second, other = (
+        [float(each) for each in (project.root / f"interval-{name}").read_text().split()]
+        for name in ("first", "second", "else")
+    )
+    assert first[1] <= second[0] or second[1] <= first[0]
+    assert other[0] < max(first[1], second[1])
+    assert min(first[0], second[0]) < other[1]
+
+
 def test_the_example_of_discovery(project: Project) -> None:
     project.write(
         "tests/test_a.py", "def test_a(): pass\nclass TestB:\n    def test_b(self): pass\n"

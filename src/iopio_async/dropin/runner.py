@@ -16,6 +16,7 @@ from typing import Any
 
 from iopio_async.dropin.cache import TestResultCache
 from iopio_async.dropin.discovery import FileTest
+from iopio_async.dropin.measured import measured
 from iopio_async.dropin.processes import Ran, run_files, run_functions
 from iopio_async.dropin.project import (
     PATTERN,
@@ -179,10 +180,13 @@ class _Run:
             else:
                 calls[place] = Call(self._names[place], function)
         root = project_root() if calls or files else ""
-        for directory, found in files.items():
-            self._run_files(found, directory, root)
-        if calls:
-            self._run_calls(calls, root)
+        with measured(self.warnings) as measuring:
+            if measuring:
+                self._cache_dir = None
+            for directory, found in files.items():
+                self._run_files(found, directory, root)
+            if calls:
+                self._run_calls(calls, root)
         return [result for place in sorted(self._results) for result in self._results[place]]
 
     def _run_calls(self, calls: dict[int, Call], root: str) -> None:
