@@ -263,7 +263,7 @@ class _Outbox(SpanProcessor):
         if self._exporter is not None and (
             self._exporter.export(batch) is not SpanExportResult.SUCCESS
         ):
-            raise InfrastructureError("no spans could be sent to the receiver")
+            raise InfrastructureError("no spans could be sent: see OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
 class _Figures:
@@ -304,7 +304,7 @@ class _Figures:
     def send(self) -> None:
         self._provider.force_flush()
         if self._exporter is not None and self._exporter.failed:
-            raise InfrastructureError("no metrics could be sent to the receiver")
+            raise InfrastructureError("no metrics could be sent: see OTEL_EXPORTER_OTLP_ENDPOINT")
 
 
 class _Honest(MetricExporter):
