@@ -8,6 +8,7 @@ The frames of whoever called the test are left out, and so are those of the asse
 it called. The place of a failure is the innermost frame of the project's own code.
 """
 
+import contextlib
 import linecache
 import os
 import sysconfig
@@ -35,9 +36,6 @@ ASSERTIONS = os.path.join(_STANDARD_LIBRARY, "unittest", "case.py")
 
 #: Folders of this name hold other people's code, even inside of the project.
 FOREIGN_FOLDERS = ("site-packages", "dist-packages")
-
-#: No ``assert`` is searched further above the line that failed, nor its end further below.
-MAX_ASSERT_LINES = 20
 
 #: An ``assert`` is quoted up to this length.
 MAX_QUOTE_CHARS = 200
@@ -171,20 +169,30 @@ def _where(traceback: TracebackException, place: FrameSummary | None, root: str)
 def _quote_assert(frame: FrameSummary) -> str:
     """The source of the ``assert`` that raised in ``frame``, on one line.
 
-    An exception knows at most the lines of the condition: the statement may begin above them, and
-    go on below until its brackets are closed.
+    An exception knows at most the place of the condition, so the statement around it is looked up
+    in the syntax tree of the file; where that can't be had, the line that failed is quoted.
     """
-    first = last = frame.lineno or 0
-    if frame.end_lineno is not None and frame.end_lineno > last:
-        last = frame.end_lineno
-    for number in range(first, max(first - MAX_ASSERT_LINES, 0), -1):
-        if linecache.getline(frame.filename, number).lstrip().startswith("assert"):
-            first = number
-            break
-    quote = ""
-    for number in range(first, last + MAX_ASSERT_LINES):
-        if number > last and quote.count("(") <= quote.count(")"):
-            break
-        quote = " ".join(f"{quote} {linecache.getline(frame.filename, number)}".split())
-    quote = quote or "assert"
+    # Needed where a test has failed, and not for the start of each process.
+    import ast
+    import warnings
+
+    line = frame.lineno or 0
+    quote = linecache.getline(frame.filename, line)
+    source = "".join(linecache.getlines(frame.filename))
+    with contextlib.suppress(SyntaxError, ValueError, RecursionError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        around = [
+            node
+            for node in ast.walk(ast.parse(source))
+            if isinstance(node, ast.Assert) and node.lineno <= line <= (node.end_lineno or 0)
+        ]
+        # Several may share the line: then it is the last that begins before the condition does.
+        column = frame.colno
+        if column is not None:
+            before = [each for each in around if (each.lineno, each.col_offset) <= (line, column)]
+            around = before or around
+        if around:
+            innermost = max(around, key=lambda each: (each.lineno, each.col_offset))
+            quote = ast.get_source_segment(source, innermost) or quote
+    quote = " ".join(quote.split()) or "assert"
     return quote if len(quote) <= MAX_QUOTE_CHARS else f"{quote[:MAX_QUOTE_CHARS]} ..."

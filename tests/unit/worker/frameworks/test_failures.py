@@ -60,6 +60,36 @@ def test_a_bare_assert_is_quoted() -> None:
     assert _caught(bare).failure().message == "AssertionError: assert"
 
 
+@pytest.mark.parametrize(
+    ("body", "quote"),
+    [
+        ("assert True\n    x = 1; assert x == 2", "assert x == 2"),
+        ("assert True; assert (2 ==\n        3)  # never", "assert (2 == 3)"),
+        ("assert all(\n        each\n        for each in [0]\n    )", None),
+        ("assert (\n        'assert this' == 1\n    )", "assert ( 'assert this' == 1 )"),
+        ("if True: assert not True", "assert not True"),
+    ],
+)
+def test_the_assert_that_failed_is_quoted(body: str, quote: str | None, tmp_path: Path) -> None:
+    file = tmp_path / "test_quote.py"
+    source = f"def test():\n    assert 'another'\n    {body}\n"
+    file.write_text(source, encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(compile(source, str(file), "exec"), names)
+    quote = quote or " ".join(body.split())
+    assert _caught(names["test"], str(tmp_path)).failure().message == f"AssertionError: {quote}"
+
+
+def test_the_line_is_quoted_where_the_file_is_no_python_any_more(tmp_path: Path) -> None:
+    file = tmp_path / "test_quote.py"
+    source = "def test():\n    assert 1 == 2\n"
+    file.write_text(source + "(", encoding="utf-8")
+    names: dict[str, Any] = {}
+    exec(compile(source, str(file), "exec"), names)
+    message = _caught(names["test"], str(tmp_path)).failure().message
+    assert message == "AssertionError: assert 1 == 2"
+
+
 def test_the_place_is_the_innermost_frame_of_the_project(tmp_path: Path) -> None:
     library = tmp_path / "venv" / "site-packages" / "library.py"
     test = tmp_path / "test_a.py"
