@@ -15,8 +15,8 @@ import msgspec
 
 from iopio_async.model.trace import TRACE_VERSION, ActionEntry, StoredResult
 
-#: Counted up whenever the second line of one version can't be read by another.
-FORMAT_VERSION = 1
+#: Counted up whenever one version can not read, or must not trust, the entries of another.
+FORMAT_VERSION = 2
 
 #: Results of one action that are kept, with different inputs.
 KEPT_RESULTS = 16

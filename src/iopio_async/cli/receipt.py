@@ -21,8 +21,8 @@ FOLDER = (".test_cache", "v1", "receipts")
 #: The key of the digests that keep what the environment holds from being read in names of files.
 SECRET = "secret"
 
-#: Counted up whenever receipts of one version can't be read by another.
-FORMAT = 1
+#: Counted up whenever one version can not read, or must not trust, the receipts of another.
+FORMAT = 2
 
 #: Variables that differ from shell to shell and mean nothing to a run.
 VOLATILE = frozenset(
