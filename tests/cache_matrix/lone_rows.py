@@ -222,6 +222,15 @@ ROWS: tuple[Row, ...] = (
             ("list", "list(os.environ)"),
         )
     ),
+    Row(
+        name="variable_that_was_put_back",
+        test=(
+            "import os\ndef test_first(monkeypatch):\n"
+            "    monkeypatch.setenv('MATRIX_ROW', 'own')\n"
+            "def test_second():\n    assert os.environ.get('MATRIX_ROW') != 'new'\n"
+        ),
+        change=(Variable("MATRIX_ROW", "new"),),
+    ),
     holding(
         "whole_environment_of_a_program",
         "b'MATRIX_ROW' not in subprocess.run(['env'], capture_output=True).stdout",

@@ -161,7 +161,7 @@ def test_a_result_ends_as_it_was_stored(project: Project) -> None:
     assert project.why(COLOUR) == f"{COLOUR}: miss: its result is too old\n"
     assert "results   2 (2 too old)" in project.call("cache", "stats").stdout
     # What is as young as this may be about to be used.
-    assert project.call("cache", "gc").stdout.startswith("0 modules")
+    assert project.call("cache", "gc").stdout.startswith("0 entries")
     assert of_all(project.sources()) == EXECUTED
 
 
@@ -236,7 +236,7 @@ def test_cache_stats(settled: Project) -> None:
         line.split(maxsplit=1) for line in settled.call("cache", "stats").stdout.splitlines()
     )
     assert rows["folder"] == str(settled.cache)
-    assert rows["modules"] == "2 (0 not cacheable)"
+    assert (rows["modules"], rows["entries"]) == ("2 (0 not cacheable)", "2")
     assert rows["results"] == "2 (0 too old)"
     assert rows["blobs"] == "2"
     assert re.fullmatch(r"20\d\d-.* to 20\d\d-.*", rows["executed"])
@@ -251,8 +251,8 @@ def test_the_folder_is_its_owners_and_no_concern_of_git(settled: Project) -> Non
 def test_cache_commands_where_there_is_none(project: Project) -> None:
     for word, said in (
         ("stats", "modules   0"),
-        ("verify", "0 modules, 0 blobs: all in order"),
-        ("gc", "0 modules and 0 blobs removed"),
+        ("verify", "0 entries, 0 blobs: all in order"),
+        ("gc", "0 entries and 0 blobs removed"),
         ("clear", "0 modules forgotten"),
     ):
         ended = project.call("cache", word)
@@ -263,13 +263,13 @@ def test_cache_commands_where_there_is_none(project: Project) -> None:
 
 def test_cache_verify_finds_damage_and_a_run_gets_over_it(project: Project) -> None:
     project.run()
-    assert project.call("cache", "verify").stdout == "2 modules, 2 blobs: all in order\n"
+    assert project.call("cache", "verify").stdout == "2 entries, 2 blobs: all in order\n"
     blob = next((project.cache / "v1" / "cas").glob("*/????*"))
     blob.write_bytes(blob.read_bytes()[:-1])
     ended = project.call("cache", "verify")
     assert ended.returncode == 1
     assert ended.stdout == (
-        f"damaged: {blob}: its checksum is wrong\n2 modules, 1 blob, 1 without their events: "
+        f"damaged: {blob}: its checksum is wrong\n2 entries, 1 blob, 1 without their events: "
         "1 damaged\n"
     )
     again = project.run()
@@ -281,7 +281,7 @@ def test_cache_verify_finds_damage_and_a_run_gets_over_it(project: Project) -> N
 
 def test_cache_gc_leaves_what_holds(project: Project) -> None:
     project.run()
-    assert project.call("cache", "gc").stdout.startswith("0 modules and 0 blobs removed")
+    assert project.call("cache", "gc").stdout.startswith("0 entries and 0 blobs removed")
     assert of_all(project.sources()) == CACHED
 
 

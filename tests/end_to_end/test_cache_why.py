@@ -222,3 +222,14 @@ def test_why_tells_what_could_not_be_followed(project: Project) -> None:
     (row,) = map(json.loads, project.why(module, "--json").splitlines())
     assert len(row["coarse"]) == 1
     assert project.sources() == {COLOUR: CACHED, DOUBLE: CACHED, module: EXECUTED}
+
+
+def test_why_of_what_failed(project: Project) -> None:
+    test = project.root / DOUBLE
+    test.write_text(test.read_text() + "\n\ndef test_fails():\n    raise ValueError\n")
+    project.run()
+    assert project.why(DOUBLE) == (
+        f"{DOUBLE}: miss: it failed when it was run last, and what fails is run again\n"
+    )
+    (row,) = map(json.loads, project.why(DOUBLE, "--json").splitlines())
+    assert row["reason"].startswith("miss: it failed")

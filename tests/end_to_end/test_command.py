@@ -203,6 +203,40 @@ def test_a_pass_on_retry_is_flaky(tmp_path: Path) -> None:
     assert attempts == {"tests/test_shaky.py::test_shaky": 2, "tests/test_shaky.py::test_steady": 1}
 
 
+NAMED = """\
+import unittest
+
+
+class TestNamed(unittest.TestCase):
+    def test_one(self):
+        pass
+
+    def test_two(self):
+        pass
+
+
+class TestOther(unittest.TestCase):
+    def test_three(self):
+        pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "ran"),
+    [
+        ("TestNamed", {"TestNamed::test_one", "TestNamed::test_two"}),
+        ("TestNamed::test_two", {"TestNamed::test_two"}),
+    ],
+)
+@pytest.mark.parametrize("framework", ["unittest", "pytest"])
+def test_tests_by_name(tmp_path: Path, framework: str, name: str, ran: set[str]) -> None:
+    files = {"test_named.py": NAMED, "test_besides.py": NAMED}
+    project = Project(tmp_path / "project", "pytest_green", files)
+    words = (f"--framework={framework}", f"test_named.py::{name}")
+    report = project.report(*words, code=0)
+    assert {test["id"] for test in report["tests"]} == {f"test_named.py::{each}" for each in ran}
+
+
 def test_words_for_pytest(small: Project) -> None:
     finished = small.run("run", "tests/test_one.py", "--", "-k", "fails", "-p", "no:randomly")
     assert finished.returncode == 1

@@ -16,7 +16,7 @@ import msgspec
 from iopio_async.model.trace import TRACE_VERSION, ActionEntry, StoredResult
 
 #: Counted up whenever one version can not read, or must not trust, the entries of another.
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 #: Results of one action that are kept, with different inputs.
 KEPT_RESULTS = 16

@@ -31,10 +31,12 @@ class Stats(NamedTuple):
     """What a cache holds. Times are seconds since the epoch, 0 where there is no result."""
 
     entries: int = 0
+    #: Modules that have entries: one for each way in which they were run.
+    modules: int = 0
     results: int = 0
     #: Results that have ended.
     ended: int = 0
-    #: Entries whose last execution's result was not stored.
+    #: Modules of which at least one way's last result was not stored.
     refused: int = 0
     blobs: int = 0
     #: All of it, the index and what was put aside included.
@@ -73,7 +75,9 @@ def stats(folder: str, *, now_s: float | None = None) -> Stats:
         InfrastructureError: the folder can't be trusted.
     """
     now_s = time.time() if now_s is None else now_s
-    size_bytes = count = ended = refused = 0
+    size_bytes = count = ended = 0
+    modules: set[str] = set()
+    refused: set[str] = set()
     times_s: list[float] = []
     for found in files_of(folder, ACTIONS):
         size_bytes += found.status.st_size
@@ -83,7 +87,9 @@ def stats(folder: str, *, now_s: float | None = None) -> Stats:
         with contextlib.suppress(OSError, entries.DamagedError):
             entry = read_entry(found)
             if entry is not None:
-                refused += bool(entry.refusal)
+                modules.add(entry.module)
+                if entry.refusal:
+                    refused.add(entry.module)
                 times_s += (result.executed_at_s for result in entry.results)
                 ended += sum(result.expires_at_s <= now_s for result in entry.results)
     blobs = [found for found in files_of(folder, BLOBS) if found.is_honest]
@@ -92,9 +98,10 @@ def stats(folder: str, *, now_s: float | None = None) -> Stats:
     size_bytes += sum(each.status.st_size for each in (*blobs, *aside, *beside))
     return Stats(
         entries=count,
+        modules=len(modules),
         results=len(times_s),
         ended=ended,
-        refused=refused,
+        refused=len(refused),
         blobs=len(blobs),
         size_bytes=size_bytes,
         aside=len(aside),
@@ -137,22 +144,25 @@ def verify(folder: str) -> Verification:
 
 
 def clear(folder: str, modules: Sequence[str] = ()) -> int:
-    """Forget the results of the modules that one of the globs matches, or all; how many entries.
+    """Forget the results of the modules that one of the globs matches, or all; how many modules.
+
+    An entry that can't be read is of a module of its own.
 
     Raises:
         InfrastructureError: the folder can't be trusted or written, or another run holds a lock.
     """
-    removed = 0
+    removed: set[str] = set()
     try:
         if state.is_there(folder):
             # First, whatever would answer without looking at an entry.
             _unlink_all(_answers(folder))
         for found in list(_content(folder, ACTIONS)):
-            if modules and not _is_of(found, modules):
+            module = _module_of(found)
+            if modules and not (module and any(matches(glob, module) for glob in modules)):
                 continue
             with _locked(found):
                 os.unlink(found.file)
-            removed += 1
+            removed.add(module or found.file)
         if not modules:
             _unlink_all(_content(folder, BLOBS))
             _unlink_all(files_in(state.path(folder, QUARANTINE)))
@@ -163,7 +173,7 @@ def clear(folder: str, modules: Sequence[str] = ()) -> int:
             f"{folder} can't be cleared: {error.strerror or error}",
             hint="remove the folder itself",
         ) from error
-    return removed
+    return len(removed)
 
 
 def _content(folder: str, area: str) -> Iterator[Found]:
@@ -183,12 +193,13 @@ def _judged(found: Found, bad: list[Bad]) -> Iterator[None]:
         bad.append(Bad(found.file, error.strerror or str(error)))
 
 
-def _is_of(found: Found, globs: Sequence[str]) -> bool:
+def _module_of(found: Found) -> str | None:
+    """The module that an entry is of; ``None`` where it can't be read."""
     try:
         entry = read_entry(found)
     except (OSError, entries.DamagedError):
-        return False
-    return entry is not None and any(matches(glob, entry.module) for glob in globs)
+        return None
+    return entry.module if entry is not None else None
 
 
 def _answers(folder: str) -> Iterator[Found]:

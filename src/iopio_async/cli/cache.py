@@ -47,7 +47,8 @@ def stats(
     rows = [
         ("folder", folder),
         ("size", size(found.size_bytes)),
-        ("modules", f"{found.entries} ({found.refused} not cacheable)"),
+        ("modules", f"{found.modules} ({found.refused} not cacheable)"),
+        ("entries", str(found.entries)),
         ("results", f"{found.results} ({found.ended} too old)"),
         ("blobs", str(found.blobs)),
     ]
@@ -76,7 +77,7 @@ def verify(
     found = maintenance.verify(_folder(context, rootdir, cache_dir))
     for bad in found.bad:
         typer.echo(f"damaged: {bad.file}: {bad.why}")
-    told = [counted(found.entries, "module"), counted(found.blobs, "blob")]
+    told = [counted(found.entries, "entry", "entries"), counted(found.blobs, "blob")]
     if found.foreign:
         told.append(f"{found.foreign} of another version")
     if found.incomplete:
@@ -96,7 +97,8 @@ def gc(
     from iopio_async.reporting.wording import counted, size
 
     done = collection.collect(_folder(context, rootdir, cache_dir), now_s=time.time())
-    removed = f"{counted(done.entries, 'module')} and {counted(done.blobs, 'blob')} removed"
+    entries = counted(done.entries, "entry", "entries")
+    removed = f"{entries} and {counted(done.blobs, 'blob')} removed"
     typer.echo(f"{removed}, {size(done.freed_bytes)} freed, {size(done.left_bytes)} left")
     return ExitCode.OK
 

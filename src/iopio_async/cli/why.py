@@ -35,6 +35,7 @@ def why(
         "cache_dir": cache_dir,
         "cache_ttl_s": cache_ttl,
     }
+    from iopio_async.history import last_failed
     from iopio_async.orchestration.lookup import ResultCache
     from iopio_async.orchestration.preparation import prepare
     from iopio_async.orchestration.reasons import told
@@ -51,12 +52,14 @@ def why(
     cache.save()
     for warning in cache.warnings:
         sys.stderr.write(f"iopio: warning: {warning}\n")
+    failures = last_failed.load(resolved.root)
     for path in chosen:
         verdict, reasons = cache.verdicts[path], cache.reasons(known[path])
+        said = told(verdict, failed=path in failures)
         if json:
-            typer.echo(json_format.dumps(_as_json(path, verdict) | {"coarse": list(reasons)}))
+            typer.echo(json_format.dumps(_as_json(path, verdict, said) | {"coarse": list(reasons)}))
             continue
-        typer.echo(f"{escape_line(path)}: {escape_line(told(verdict))}")
+        typer.echo(f"{escape_line(path)}: {escape_line(said)}")
         for line in (*_details(verdict), *(f"coarse: {each}" for each in reasons)):
             typer.echo(f"  {escape_line(line)}")
     return ExitCode.OK
@@ -106,15 +109,15 @@ def _details(verdict: object) -> list[str]:
     return lines
 
 
-def _as_json(path: str, verdict: object) -> dict[str, object]:
+def _as_json(path: str, verdict: object, said: str) -> dict[str, object]:
     from iopio_async.cache.validate import Hit, Miss
-    from iopio_async.orchestration.reasons import of_change, told
+    from iopio_async.orchestration.reasons import of_change
 
     about: dict[str, object] = {"module": path, "hit": isinstance(verdict, Hit)}
     if isinstance(verdict, Hit):
         about |= verdict._asdict()
     elif isinstance(verdict, Miss):
-        about |= {"reason": told(verdict), "expired": verdict.expired, "refusal": verdict.refusal}
+        about |= {"reason": said, "expired": verdict.expired, "refusal": verdict.refusal}
         if verdict.change is not None:
             change = verdict.change
             about["change"] = {**change._asdict(), "told": of_change(change)}

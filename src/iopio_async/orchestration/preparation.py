@@ -33,8 +33,11 @@ from iopio_async.planning.selection import (
     choose_framework,
     framework_without_pytest,
     shard,
+    split_node_id,
+    tests_asked_for,
 )
 from iopio_async.project.discovery import Discovery, discover, read_outlines
+from iopio_async.project.given_paths import path_in
 from iopio_async.project.pytest_arguments import selects
 from iopio_async.project.pytest_config import PytestConfig, locate_pytest_config
 from iopio_async.project.tree import Tree, import_root
@@ -106,6 +109,8 @@ def prepare(config: Config, *, color: bool = False) -> Plan:
             modules = tuple(module for module in wanted if module.kind is ModuleKind.FILE)
             remains = tuple(module for module in wanted if module.kind is ModuleKind.REMAINDER)
             expected = bool(remains)
+    if any("::" in path for path in config.paths):
+        modules = tuple(_narrowed_by_id(config, module) for module in modules)
     if config.forks:
         modules = with_preloads(tree, found.roots, pytest_config.import_mode, modules)
     settings = {module.path: settings_for(config, module.path) for module in modules}
@@ -226,6 +231,24 @@ def _only_last_failed(
     if wanted:
         return wanted, ""
     return tuple(modules), "no failures are on record here: all tests run"
+
+
+def _narrowed_by_id(config: Config, module: TestModule) -> TestModule:
+    """The module narrowed to the tests that were asked for; pytest minds node ids by itself."""
+    if module.framework is Framework.PYTEST:
+        return module
+    addresses = [
+        address._replace(path=path_in(config.invocation_dir, address.path))
+        for address in map(split_node_id, config.paths)
+    ]
+    names = tests_asked_for(path_in(config.root, module.path), addresses)
+    asked = tuple(f"{module.path}::{name}" for name in names)
+    failed = [
+        test
+        for test in module.selectors
+        if any(test == each or test.startswith(f"{each}::") for each in asked)
+    ]
+    return msgspec.structs.replace(module, selectors=tuple(failed) or asked or module.selectors)
 
 
 def _selectable(tests: tuple[str, ...]) -> tuple[str, ...]:

@@ -17,8 +17,8 @@ _OTHERS = {
 }
 
 
-def told(verdict: Hit | Miss) -> str:
-    """The verdict in one line."""
+def told(verdict: Hit | Miss, *, failed: bool = False) -> str:
+    """The verdict in one line; ``failed`` says that the module did when it was run last."""
     if isinstance(verdict, Hit):
         return "hit: nothing that it read has changed"
     if verdict.crossing is not None:
@@ -30,6 +30,8 @@ def told(verdict: Hit | Miss) -> str:
         return f"not cacheable: {verdict.refusal}"
     if verdict.expired:
         return "miss: its result is too old"
+    if failed:
+        return "miss: it failed when it was run last, and what fails is run again"
     return "miss: it has not been run in this way before"
 
 

@@ -122,6 +122,20 @@ def split_node_id(argument: str) -> NodeAddress:
     return NodeAddress(path, tuple(names), bracket + rest)
 
 
+def tests_asked_for(path: str, addresses: Sequence[NodeAddress]) -> tuple[str, ...]:
+    """The ids of a module's tests that are asked for by name; none where all of it is.
+
+    ``path`` and those of the addresses are absolute.
+    """
+    found: dict[str, None] = {}
+    for address in addresses:
+        if address.path == path and address.names:
+            found["::".join(address.names) + address.parameters] = None
+        elif path == address.path or path.startswith(f"{address.path.rstrip('/')}/"):
+            return ()
+    return tuple(found)
+
+
 def shard(modules: Sequence[TestModule], index: int, count: int) -> tuple[TestModule, ...]:
     """Part ``index`` (from 1) of ``count``, in the order given.
 

@@ -69,9 +69,9 @@ SOURCES: dict[Source, str] = {
 }
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 module``, ``2 modules``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """``1 module``, ``2 modules``, and ``2 entries`` where the plural is given."""
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"
 
 
 def tallied(number: int, word: str) -> str:
@@ -115,6 +115,8 @@ def clock(value_s: float) -> str:
 
 
 def size(value_bytes: float) -> str:
-    """An amount of memory: ``45 MiB``, ``1.2 GiB``."""
+    """An amount of memory: ``512 B``, ``3 KiB``, ``45 MiB``, ``1.2 GiB``."""
+    if value_bytes < 1 << 20:
+        return f"{value_bytes:.0f} B" if value_bytes < 1 << 10 else f"{value_bytes / 1024:.0f} KiB"
     mebibytes = value_bytes / (1 << 20)
     return f"{mebibytes:.0f} MiB" if mebibytes < 1000 else f"{mebibytes / 1024:.1f} GiB"

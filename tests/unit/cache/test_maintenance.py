@@ -64,6 +64,7 @@ def test_figures(folder: str) -> None:
 
     assert found == Stats(
         entries=3,
+        modules=3,
         results=3,
         ended=1,
         refused=1,

@@ -48,5 +48,7 @@ def test_a_verdict_in_words() -> None:
     )
     assert told(Miss(expired=True)) == "miss: its result is too old"
     assert told(Miss()) == "miss: it has not been run in this way before"
+    assert told(Miss(), failed=True).startswith("miss: it failed when it was run last")
+    assert told(Miss(change=change), failed=True) == "miss: data.json changed"
     assert old_and_new(change) == f"was {OLD[:12]}, is {NEW[:12]}"
     assert level_told(Level.COARSE) != level_told(Level.PRECISE)

@@ -19,6 +19,7 @@ from iopio_async.planning.selection import (
     join,
     shard,
     split_node_id,
+    tests_asked_for,
 )
 
 NONE = IgnoreList()
@@ -103,6 +104,25 @@ def test_join(path: str, whole: str) -> None:
 )
 def test_node_ids_come_apart(argument: str, address: NodeAddress) -> None:
     assert split_node_id(argument) == address
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked"),
+    [
+        ((), ()),
+        (("/w/test_a.py",), ()),
+        (("/w/test_a.py::A::test_x",), ("A::test_x",)),
+        (("/w/test_a.py::A", "/w/test_b.py::B", "/w/test_a.py::A"), ("A",)),
+        (("/w/test_a.py::test_x[1-a]", "/w/test_a.py::test_y"), ("test_x[1-a]", "test_y")),
+        # Who asks for more than these tests gets all.
+        (("/w/test_a.py::A", "/w/test_a.py"), ()),
+        (("/w/test_a.py::A", "/w"), ()),
+        (("/w/test_a.py::A", "/"), ()),
+        (("/w/test_a.py::A", "/w/test"), ("A",)),
+    ],
+)
+def test_tests_asked_for_by_name(arguments: tuple[str, ...], asked: tuple[str, ...]) -> None:
+    assert tests_asked_for("/w/test_a.py", [split_node_id(each) for each in arguments]) == asked
 
 
 def modules(*paths: str) -> tuple[TestModule, ...]:

@@ -1,7 +1,7 @@
 """``os.environ``: which variables are read, and whether all of them are.
 
 The dictionary behind ``os.environ`` and ``os.environb`` is replaced by one that tells. A variable
-that this process has itself set or deleted is no input any more.
+that this process has itself set or deleted is no input, until it is put back as it was before.
 """
 
 import os
@@ -41,11 +41,13 @@ _get, _items = dict.get, dict.items
 class Variables(dict):  # type: ignore[type-arg]
     """The variables by their names, as bytes; tells who reads them."""
 
-    __slots__ = ("_known",)
+    __slots__ = ("_before", "_changed", "_known")
 
     def __init__(self, variables: "dict[bytes, bytes]") -> None:
         super().__init__(variables)
-        #: Told, or set by the process itself.
+        self._before = dict(variables)
+        #: Those that the process itself has set, and those that need not be told (any more).
+        self._changed: set[bytes] = set()
         self._known: set[bytes] = set()
 
     def __getitem__(self, name: bytes) -> bytes:
@@ -66,12 +68,21 @@ class Variables(dict):  # type: ignore[type-arg]
         return _get(self, name, default)
 
     def __setitem__(self, name: bytes, value: bytes) -> None:
-        self._known.add(name)
         dict.__setitem__(self, name, value)
+        self._note_change(name, self._before.get(name) != value)
 
     def __delitem__(self, name: bytes) -> None:
-        self._known.add(name)
         dict.__delitem__(self, name)
+        self._note_change(name, name in self._before)
+
+    def _note_change(self, name: bytes, differs: bool) -> None:
+        if differs:
+            self._changed.add(name)
+            self._known.add(name)
+        elif name in self._changed:
+            # Whoever reads it from here on reads what was given.
+            self._changed.remove(name)
+            self._known.discard(name)
 
     def __iter__(self) -> "Any":
         self._told_all()

@@ -46,6 +46,19 @@ def test_what_was_set_or_deleted_is_no_input(variables: Variables, told: Callabl
     assert told() == []
 
 
+def test_what_was_put_back_is_an_input_again(variables: Variables, told: Callable[[], Any]) -> None:
+    variables[b"A"] = b"3"
+    variables[b"C"] = b"3"
+    del variables[b"B"]
+    variables[b"A"] = b"1"
+    variables[b"B"] = b"2"
+    del variables[b"C"]
+    assert variables[b"A"] == b"1"
+    assert variables.get(b"B") == b"2"
+    assert b"C" not in variables
+    assert told() == [(VARIABLE, (b"A",)), (VARIABLE, (b"B",)), (VARIABLE, (b"C",))]
+
+
 def test_iopios_own_are_never_told(variables: Variables, told: Callable[[], Any]) -> None:
     assert variables[b"IOPIO_SLOT"] == b"0"
     assert variables[b"TMPDIR"] == b"/x"
