@@ -225,11 +225,9 @@ def test_why_tells_what_could_not_be_followed(project: Project) -> None:
 
 
 def test_why_of_what_failed(project: Project) -> None:
-    test = project.root / DOUBLE
-    test.write_text(test.read_text() + "\n\ndef test_fails():\n    raise ValueError\n")
-    project.run()
-    assert project.why(DOUBLE) == (
-        f"{DOUBLE}: miss: it failed when it was run last, and what fails is run again\n"
-    )
+    project.write(DOUBLE, FILES[DOUBLE] + "\n\ndef test_fails():\n    raise ValueError\n")
+    project.run(code=1)
+    words = f"{DOUBLE}: miss: it failed when it was run last, and what fails is run again\n"
+    assert project.why(DOUBLE) == words
     (row,) = map(json.loads, project.why(DOUBLE, "--json").splitlines())
     assert row["reason"].startswith("miss: it failed")

@@ -34,7 +34,7 @@ from iopio_async.planning.selection import (
     framework_without_pytest,
     shard,
     split_node_id,
-    tests_asked_for,
+    names_asked_for,
 )
 from iopio_async.project.discovery import Discovery, discover, read_outlines
 from iopio_async.project.given_paths import path_in
@@ -241,7 +241,7 @@ def _narrowed_by_id(config: Config, module: TestModule) -> TestModule:
         address._replace(path=path_in(config.invocation_dir, address.path))
         for address in map(split_node_id, config.paths)
     ]
-    names = tests_asked_for(path_in(config.root, module.path), addresses)
+    names = names_asked_for(path_in(config.root, module.path), addresses)
     asked = tuple(f"{module.path}::{name}" for name in names)
     failed = [
         test

@@ -122,7 +122,7 @@ def split_node_id(argument: str) -> NodeAddress:
     return NodeAddress(path, tuple(names), bracket + rest)
 
 
-def tests_asked_for(path: str, addresses: Sequence[NodeAddress]) -> tuple[str, ...]:
+def names_asked_for(path: str, addresses: Sequence[NodeAddress]) -> tuple[str, ...]:
     """The ids of a module's tests that are asked for by name; none where all of it is.
 
     ``path`` and those of the addresses are absolute.

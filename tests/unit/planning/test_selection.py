@@ -19,7 +19,7 @@ from iopio_async.planning.selection import (
     join,
     shard,
     split_node_id,
-    tests_asked_for,
+    names_asked_for,
 )
 
 NONE = IgnoreList()
@@ -121,8 +121,8 @@ def test_node_ids_come_apart(argument: str, address: NodeAddress) -> None:
         (("/w/test_a.py::A", "/w/test"), ("A",)),
     ],
 )
-def test_tests_asked_for_by_name(arguments: tuple[str, ...], asked: tuple[str, ...]) -> None:
-    assert tests_asked_for("/w/test_a.py", [split_node_id(each) for each in arguments]) == asked
+def test_names_asked_for_by_name(arguments: tuple[str, ...], asked: tuple[str, ...]) -> None:
+    assert names_asked_for("/w/test_a.py", [split_node_id(each) for each in arguments]) == asked
 
 
 def modules(*paths: str) -> tuple[TestModule, ...]:
