@@ -32,9 +32,9 @@ from iopio_async.planning.selection import (
     UNITTEST_FILES,
     choose_framework,
     framework_without_pytest,
+    names_asked_for,
     shard,
     split_node_id,
-    names_asked_for,
 )
 from iopio_async.project.discovery import Discovery, discover, read_outlines
 from iopio_async.project.given_paths import path_in

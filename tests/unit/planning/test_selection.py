@@ -17,9 +17,9 @@ from iopio_async.planning.selection import (
     choose_framework,
     framework_without_pytest,
     join,
+    names_asked_for,
     shard,
     split_node_id,
-    names_asked_for,
 )
 
 NONE = IgnoreList()
