@@ -27,6 +27,9 @@ ACTIONS = "ac"
 BLOBS = "cas"
 QUARANTINE = "quarantine"
 
+#: Results of single tests, by the pytest plugin.
+TESTS = "tests"
+
 #: Answers to whole commands, made from results; and the key of their names, which is no answer.
 RECEIPTS = "receipts"
 SECRET = "secret"

@@ -19,7 +19,8 @@ import msgspec
 
 from iopio_async import state
 from iopio_async.cache.index import Index
-from iopio_async.cache.reader import DiskReader
+from iopio_async.cache.reader import RECEIPTS, DiskReader
+from iopio_async.cache.secret import SECRET_BYTES, load_secret
 from iopio_async.cache.validate import Hit, Judge, Miss
 from iopio_async.cache.verdicts import verdicts
 from iopio_async.errors import InfrastructureError, ProtocolError
@@ -43,9 +44,6 @@ from iopio_async.wire.codec import decode_events
 if TYPE_CHECKING:
     from iopio_async.orchestration.coverage import Coverage
     from iopio_async.orchestration.keeping import Keeper
-
-#: Where the key of keyed digests is kept, beside the receipts that are called by such digests.
-RECEIPTS, SECRET, SECRET_BYTES = "receipts", "secret", 32
 
 #: What an observer remembers between runs.
 DIGESTS, SCOPES = "digests", "scopes"
@@ -123,16 +121,7 @@ class ResultCache:
             if self.config.cache_dir:
                 # Asked for by name, it may be anywhere; the project itself is never made again.
                 os.makedirs(os.path.dirname(self.folder), exist_ok=True)
-            folder = state.ensure(self.folder, RECEIPTS)
-            file = os.path.join(folder, SECRET)
-            try:
-                secret = state.read(file)
-            except FileNotFoundError:
-                _write_first(file, secrets.token_bytes(SECRET_BYTES))
-                secret = state.read(file)
-            if len(secret) == SECRET_BYTES:
-                return secret
-            os.unlink(file)
+            return load_secret(self.folder)
         except InfrastructureError as error:
             self._reader.faults.switch_off(error.message)
         except OSError as error:
@@ -358,21 +347,6 @@ class ResultCache:
         if followed is None or unfollowed is None:
             return None
         return Touched(followed, unfollowed, self.observer.dated())
-
-
-def _write_first(file: str, data: bytes) -> None:
-    """Write a file unless somebody else was faster: all runs of a project have the same key."""
-    temporary = state.temporary_beside(file)
-    state.write_atomically(temporary, data)
-    try:
-        os.link(temporary, file)
-    except FileExistsError:
-        pass
-    except OSError:
-        # There are file systems without links; there, the last one wins.
-        os.replace(temporary, file)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(temporary)
 
 
 def _stati(seen: Mapping[str, Status | str]) -> dict[str, Status] | None:

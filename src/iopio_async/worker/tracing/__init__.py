@@ -9,6 +9,7 @@ part                 what it watches
 ===================  =========================================================================
 ``tracer``           puts the parts together; follows forks
 ``record``           the file: appends each observation once
+``segments``         many traces of one process, a test each
 ``territory``        which paths are told at all, and how a path is spelled
 ``callers``          on whose behalf a thing happens, by the file of the calling frame
 ``audit``            the interpreter's audit events → the parts below

@@ -110,6 +110,10 @@ class Variables(dict):  # type: ignore[type-arg]
     def __reduce_ex__(self, protocol: "Any") -> "tuple[Any, ...]":
         return self.__reduce__()
 
+    def forget(self) -> None:
+        """From here on tell again what was told."""
+        self._known = set(self._changed)
+
     def _told(self, name: object) -> None:
         if type(name) is not bytes or record.quiet:
             return
@@ -146,6 +150,13 @@ def install() -> None:
     """Replace the dictionary behind ``os.environ``."""
     variables = Variables(os.environ._data)  # type: ignore[attr-defined]
     os.environ._data = os.environb._data = variables  # type: ignore[attr-defined]
+
+
+def forget() -> None:
+    """From here on tell again what was told."""
+    data = os.environ._data  # type: ignore[attr-defined]
+    if type(data) is Variables:
+        data.forget()
 
 
 def current() -> "dict[bytes, bytes]":

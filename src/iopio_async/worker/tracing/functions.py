@@ -64,6 +64,12 @@ def install() -> bool:
     return True
 
 
+def watch_again() -> None:
+    """Tell again of functions that were begun before."""
+    if _watch.tool >= 0:
+        _monitoring.restart_events()
+
+
 def executed(arguments: "tuple[Any, ...]") -> None:
     """``exec``: code is about to be executed, by ``exec``, ``eval`` or the import system."""
     code = arguments[0]

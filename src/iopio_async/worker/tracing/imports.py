@@ -58,12 +58,16 @@ class _Searches:
 
     def __init__(self) -> None:
         self.numbers: dict[tuple[object, ...], bytes] = {}
+        self.count = 0
         self.found: set[tuple[bytes, str]] = set()
         self.finders: list[object] = []
         self.hooks: list[object] = []
 
 
 _searches = _Searches()
+
+#: Called with the name of each module that is looked for.
+listeners: "list[Callable[[str], None]]" = []
 
 
 def install() -> None:
@@ -103,6 +107,8 @@ def install() -> None:
 
 def searched(fullname: str, path: "Sequence[str]") -> None:
     """A module is looked for along a search path."""
+    for listener in listeners:
+        listener(fullname)
     if record.quiet:
         return
     try:
@@ -119,6 +125,12 @@ def searched(fullname: str, path: "Sequence[str]") -> None:
         _searches.found.add((number, fullname))
 
 
+def forget() -> None:
+    """From here on tell again what was told."""
+    _searches.numbers.clear()
+    _searches.found.clear()
+
+
 def _tell_search(entries: "tuple[object, ...]") -> bytes:
     """Tell a search path; its number, or nothing where it leads only into what is dropped."""
     paths = [
@@ -130,7 +142,8 @@ def _tell_search(entries: "tuple[object, ...]") -> bytes:
     # nothing more than one that goes on.
     paths = [path for path in paths if path and not territory.drops_private(path)]
     # Forks go on counting where their parent was, each for itself.
-    number = b"%d.%d" % (_getpid(), len(_searches.numbers))
+    number = b"%d.%d" % (_getpid(), _searches.count)
+    _searches.count += 1
     record.tell(SEARCH, number, *map(_fsencode, paths))
     return number
 

@@ -42,7 +42,8 @@ class Record:
         self.file = ""
         self._descriptor = -1
         self._identity = (-1, -1)
-        self._told: set[bytes] = set()
+        #: What the file holds already.
+        self.told: set[bytes] = set()
         #: Whether functions are held back, and those that are.
         self._holding = False
         self._held: list[bytes] = []
@@ -110,21 +111,21 @@ class Record:
         if self.quiet:
             return
         record = encode(letter, *fields)
-        if record in self._told:
+        if record in self.told:
             return
         if len(record) > MAX_RECORD_BYTES:
             record = encode(OPAQUE, b"an observation is too long to be told")
         self._append(record)
         # Only now: a signal handler may raise while it is being written.
-        self._told.add(record)
+        self.told.add(record)
 
     def tell_function(self, *fields: bytes) -> None:
         """Append a function that is begun, or hold it back."""
         record = encode(CODE, *fields)
         if not self._holding:
             self.tell(CODE, *fields)
-        elif record not in self._told:
-            self._told.add(record)
+        elif record not in self.told:
+            self.told.add(record)
             self._held.append(record)
             if len(self._held) >= HELD_AT_MOST:
                 self.flush()

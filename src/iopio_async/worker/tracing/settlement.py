@@ -12,11 +12,13 @@ class Settlement:
         self.root = ""
         self.private: tuple[str, ...] = ()
         self.functions = False
+        #: The private directories do not lie in a folder of the run's own.
+        self.alone = False
 
     def spelled(self, *, had_path: bool) -> str:
         """As text without NUL; the first character is ``1`` for a ``PYTHONPATH`` before ours."""
         fields = (
-            "1" if self.functions else "",
+            ("functions " if self.functions else "") + ("alone" if self.alone else ""),
             self.file,
             self.root,
             *self.private,
@@ -35,8 +37,9 @@ class Settlement:
             length, _, text = text.partition(":")
             fields.append(text[: int(length)])
             text = text[int(length) :]
-        functions, self.file, self.root, *private = fields
-        self.private, self.functions = tuple(private), bool(functions)
+        words, self.file, self.root, *private = fields
+        self.private = tuple(private)
+        self.functions, self.alone = "functions" in words, "alone" in words
 
 
 #: The one of this process.

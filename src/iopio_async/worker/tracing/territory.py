@@ -76,8 +76,18 @@ class Territory:
         #: The files whose doings are iopio's own, not the tests'.
         self.own_code = f"{OWN_TREE}/worker/"
 
-    def settle(self, root: str, private: tuple[str, ...], files: tuple[str, ...] = ()) -> None:
-        """The project's root, the private directories, and single files that are not told."""
+    def settle(
+        self,
+        root: str,
+        private: tuple[str, ...],
+        files: tuple[str, ...] = (),
+        *,
+        alone: bool = False,
+    ) -> None:
+        """The project's root, the private directories, and single files that are not told.
+
+        Unless the private directories stand ``alone``, they lie in a folder of the run's own.
+        """
         self.root = root
         folders = {spelling for path in private for spelling in (path, _realpath(path)) if path}
         self._private = tuple(f"{folder}/" for folder in folders)
@@ -85,6 +95,8 @@ class Territory:
             parent for folder in folders for parent in (folder, *_parents(folder))
         )
         self._runs = frozenset(map(os.path.dirname, folders))
+        if alone:
+            self._above_private, self._runs = frozenset(folders), frozenset()
         if self._settled != root:
             self._settle_root(root)
             self._settled = root

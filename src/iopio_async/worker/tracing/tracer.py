@@ -50,7 +50,9 @@ def install(action: "Action") -> None:
 
 def begin(*, create: bool = True) -> None:
     """Trace this process as ``settlement`` says."""
-    territory.settle(settlement.root, settlement.private, (settlement.file,))
+    territory.settle(
+        settlement.root, settlement.private, (settlement.file,), alone=settlement.alone
+    )
     record.begin(settlement.file, settlement.functions, create=create)
     if _installed.hooks or record.quiet:
         return

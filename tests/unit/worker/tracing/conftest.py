@@ -21,7 +21,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
     monkeypatch.chdir(root)
     territory.settle(str(root), (str(private),))
     file = private / "trace"
-    record._told.clear()
+    record.told.clear()
     record.begin(str(file), functions=True)
 
     def read() -> Records:
@@ -31,4 +31,4 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
 
     yield read
     record.end()
-    record._told.clear()
+    record.told.clear()

@@ -1,0 +1,113 @@
+"""Which of pytest's options decide what a test does: all, less those that choose or report."""
+
+import os
+
+import pytest
+
+#: Options, by their names in ``config.option``, that say which tests run, in which process, when
+#: to stop, and what is printed or written about them.
+WITHOUT_EFFECT = frozenset(
+    {
+        "basetemp",
+        "cache_dir",
+        "cache_tests",
+        "cacheclear",
+        "cacheshow",
+        "code_highlight",
+        "collect_only",
+        "color",
+        "debug",
+        "deselect",
+        "dist",
+        "distload",
+        "durations",
+        "durations_min",
+        "failedfirst",
+        "file_or_dir",
+        "force_short_summary",
+        "fulltrace",
+        "ignore",
+        "ignore_glob",
+        "junitprefix",
+        "keyword",
+        "last_failed_no_failures",
+        "lf",
+        "log_file",
+        "loadgroup",
+        "loadscopereorder",
+        "looponfail",
+        "markexpr",
+        "maxfail",
+        "maxprocesses",
+        "maxschedchunk",
+        "maxworkerrestart",
+        "newfirst",
+        "no_header",
+        "no_summary",
+        "numprocesses",
+        "pastebin",
+        "plugins",
+        "px",
+        "reportchars",
+        "rsyncdir",
+        "rsyncignore",
+        "show_fixtures_per_test",
+        "showcapture",
+        "showfixtures",
+        "showlocals",
+        "stepwise",
+        "stepwise_reset",
+        "stepwise_skip",
+        "tbstyle",
+        "testrunuid",
+        "tx",
+        "version",
+        "warnings",
+        "xfail_tb",
+        "xmlpath",
+    }
+)
+
+#: With one of these, tests are not run as usual.
+UNUSUAL = ("collectonly", "setuponly", "setupplan", "setupshow", "usepdb", "trace", "looponfail")
+
+#: Fixtures that keep results where no report has them, or have to do with other sessions.
+UNREPLAYABLE_FIXTURES = frozenset(
+    {"cache", "perf_test_case", "record_testsuite_property", "record_xml_attribute"}
+)
+
+
+def effective_options(config: pytest.Config) -> tuple[str, ...]:
+    """The options and plugins with which the tests run, as text."""
+    options = sorted(
+        f"{name}={value!r}"
+        for name, value in vars(config.option).items()
+        if name not in WITHOUT_EFFECT
+    )
+    plugins = sorted(
+        f"{distribution.project_name}-{distribution.version}"
+        for _, distribution in config.pluginmanager.list_plugin_distinfo()
+    )
+    asked = sorted(
+        name for name in config.option.plugins or () if name not in {"no:terminal", "terminal"}
+    )
+    return (*options, *plugins, *asked, os.environ.get("PYTEST_PLUGINS", ""))
+
+
+def hindrance(config: pytest.Config) -> str:
+    """Why nothing can be replayed in this session; ``""`` where it can."""
+    for name in UNUSUAL:
+        if getattr(config.option, name, False):
+            return f"--{name} runs no tests as usual"
+    measures = getattr(config.option, "cov_source", None)
+    if measures and not getattr(config.option, "no_cov", False):
+        return "coverage can only be measured of tests that run"
+    return ""
+
+
+def unreplayable(item: pytest.Item) -> str:
+    """Why the result of this test is not to be kept; ``""`` where it is."""
+    if any(mark.kwargs.get("cache") is False for mark in item.iter_markers("iopio")):
+        return "it is marked cache=False"
+    used = UNREPLAYABLE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
+    return f"it uses the fixture {min(used)}" if used else ""
