@@ -8,7 +8,7 @@ for the rest; whatever is not in order reads as nothing.
 import contextlib
 import os
 from array import array
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -56,9 +56,11 @@ class Result(msgspec.Struct, frozen=True, array_like=True):
     executed_at_s: float
     expires_at_s: float
 
-    def depends_on(self, inputs: frozenset[int]) -> bool:
-        """True where one of these is among its inputs."""
-        return not inputs.isdisjoint(array(_NUMBERS, self.numbers))
+    def first_among(self, inputs: Collection[int]) -> int | None:
+        """The first of its inputs that is one of these; ``None`` where it has none of them."""
+        if not inputs:
+            return None
+        return next((each for each in array(_NUMBERS, self.numbers) if each in inputs), None)
 
 
 class TestFile(msgspec.Struct, array_like=True):
@@ -155,17 +157,25 @@ class TestStore:
         return stored if stored is not None and stored.key == key else None
 
     def holding(
-        self, stored: TestFile, test: str, changed: frozenset[int], now_s: float
-    ) -> Story | None:
-        """The newest result of a test that holds where just these inputs have changed."""
+        self, stored: TestFile, test: str, changed: Collection[int], now_s: float
+    ) -> Story | int | None:
+        """The newest result of a test that holds where just these inputs have changed.
+
+        Where none holds, the number of the first input that changed; ``None`` where there is none.
+        """
+        first: int | None = None
         longest_s = lifetime_s(f"{stored.key} {test}", self._ttl_s)
         for result in stored.tests.get(test, ()):
             is_living = holds(
                 result.executed_at_s, result.expires_at_s, now_s=now_s, longest_s=longest_s
             )
-            if is_living and not result.depends_on(changed):
+            if not is_living:
+                continue
+            number = result.first_among(changed)
+            if number is None:
                 return result.story
-        return None
+            first = number if first is None else first
+        return first
 
     def save(self, key: str, file: str, fresh: Mapping[str, Fresh], executed_at_s: float) -> None:
         """Add results to those that are stored under a key by then."""

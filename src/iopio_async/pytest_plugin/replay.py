@@ -15,15 +15,17 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from iopio_async import state
+from iopio_async.cache.validate import Change
 from iopio_async.errors import ConfigurationError, InfrastructureError, UsageError
-from iopio_async.model.trace import Level
+from iopio_async.model.trace import InputKind, Level
+from iopio_async.orchestration.reasons import of_change
 from iopio_async.project.settings import load_config
 from iopio_async.pytest_plugin.attribution import Attribution
 from iopio_async.pytest_plugin.importing import Importing
@@ -43,6 +45,9 @@ TOLD = "iopio_tests"
 
 #: A reason why results are not kept that is longer is cut.
 _REASON_CHARS = 200
+
+#: So many things that changed are told.
+_MOST_CHANGES = 10
 
 
 def begin(config: pytest.Config) -> None:
@@ -188,19 +193,21 @@ class Session:
     def look_up(self, items: Iterable[pytest.Item]) -> None:
         """Find out which of the collected tests need not run."""
         ids = Counter(item.nodeid for item in items)
-        files: dict[str, tuple[TestFile, frozenset[int]] | None] = {}
+        files: dict[str, tuple[TestFile, Mapping[int, Change]] | None] = {}
         for item in items:
             file = file_of(item.nodeid)
             if file not in files:
                 stored = self.store.load(self.key(file))
-                changed = self.world.changed(stored.inputs) if stored else frozenset()
-                files[file] = (stored, changed) if stored else None
+                files[file] = (stored, self.world.changes(stored.inputs)) if stored else None
             found = files[file]
             if found is None or ids[item.nodeid] > 1 or unreplayable(item):
                 continue
-            story = self.store.holding(found[0], item.nodeid, found[1], self.began_s)
-            if story is not None:
-                self.stories[item.nodeid] = story
+            stored, changes = found
+            answer = self.store.holding(stored, item.nodeid, changes.keys(), self.began_s)
+            if isinstance(answer, Story):
+                self.stories[item.nodeid] = answer
+            elif answer is not None:
+                self.telling.note_change(of_change(changes[answer]))
 
     def keep(self) -> None:
         """Store the results of what was executed."""
@@ -225,8 +232,17 @@ class Session:
                 readings[test] = Fresh(reading.trace.inputs, story)
         fresh: dict[str, dict[str, Fresh]] = {}
         for test, reading_of in readings.items():
-            if any(written.get(each.subject, {test}) != {test} for each in reading_of.inputs):
-                self.executed[test].refusal = "it reads what another test writes"
+            crossed = next(
+                (
+                    each.subject
+                    for each in reading_of.inputs
+                    if each.kind is not InputKind.TYPE
+                    and written.get(each.subject, {test}) != {test}
+                ),
+                None,
+            )
+            if crossed is not None:
+                self.executed[test].refusal = f"it reads {crossed}, which another test writes"
             elif self.world.disturbed(reading_of.inputs):
                 self.executed[test].refusal = "what it read changed while tests ran"
             else:
@@ -276,6 +292,7 @@ class Observing:
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
         """Look up what need not run, once all is collected."""
         self._attribution.rest()
+        segments.collect(begins=False)
         self._session.look_up(session.items)
         return (yield)
 
@@ -459,11 +476,17 @@ class Telling:
         self._warnings: dict[str, None] = {}
         self._replayed = self._executed = 0
         self._refused: dict[str, str] = {}
+        #: What changed, and for how many tests.
+        self._changes: Counter[str] = Counter()
         self.hindrance = ""
 
     def warn(self, message: str) -> None:
         """Tell of something at the end."""
         self._warnings[message] = None
+
+    def note_change(self, change: str) -> None:
+        """A test runs again because of this."""
+        self._changes[change] += 1
 
     def note(self, replayed: int, executed: int, refused: dict[str, str]) -> None:
         """Tests of this process, or of a worker, are over."""
@@ -472,16 +495,23 @@ class Telling:
         self._refused.update(refused)
         output = getattr(self._config, "workeroutput", None)
         if output is not None:
-            output[TOLD] = [self._replayed, self._executed, self._refused, list(self._warnings)]
+            output[TOLD] = {
+                "replayed": self._replayed,
+                "executed": self._executed,
+                "refused": self._refused,
+                "changes": dict(self._changes),
+                "warnings": list(self._warnings),
+            }
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Note what a worker of pytest-xdist tells."""
         told = getattr(node, "workeroutput", {}).get(TOLD)
         if told is not None:
-            replayed, executed, refused, warned = told
-            self.note(replayed, executed, refused)
-            self._warnings.update(dict.fromkeys(warned))
+            self.note(told["replayed"], told["executed"], told["refused"])
+            self._warnings.update(dict.fromkeys(told["warnings"]))
+            # Each worker looks at all tests.
+            self._changes |= Counter(told["changes"])
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """Say what was replayed, and with ``-v`` why results are not kept."""
@@ -493,6 +523,9 @@ class Telling:
         for message in self._warnings:
             terminalreporter.write_line(f"iopio: warning: {message}")
         if self._config.option.verbose > 0:
+            for change, count in self._changes.most_common(_MOST_CHANGES):
+                tests = "1 test" if count == 1 else f"{count} tests"
+                terminalreporter.write_line(f"iopio: run again: {tests}: {change}")
             for test, reason in self._refused.items():
                 terminalreporter.write_line(f"iopio: not kept: {test}: {reason[:_REASON_CHARS]}")
 

@@ -6,10 +6,12 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from iopio_async import state
 from iopio_async.cache.reader import DiskReader
 from iopio_async.cache.secret import load_secret
-from iopio_async.cache.validate import Judge
+from iopio_async.cache.validate import Change, Judge
 from iopio_async.errors import InfrastructureError
 from iopio_async.model.action import Action
 from iopio_async.model.config import Config
@@ -58,7 +60,10 @@ class World:
                 self._observer.listing(entry)
         self._start_ns = time.time_ns()
         self._reader = TraceReader(
-            self._observer, self._included, start_ns=self._start_ns, rules=config.cache
+            self._observer,
+            self._included,
+            start_ns=self._start_ns,
+            rules=msgspec.structs.replace(config.cache, ignore_env=ignored),
         )
         self._recheck: Recheck | None = None
 
@@ -67,11 +72,10 @@ class World:
         action = Action(path=file, root=self._root, invocation_dir=os.getcwd(), arguments=options)
         return self._keys.key(action, [("", "tests")])
 
-    def changed(self, inputs: Sequence[Input]) -> frozenset[int]:
-        """The places of those inputs that are not what they were."""
-        return frozenset(
-            place for place, each in enumerate(inputs) if self._judge.change(each) is not None
-        )
+    def changes(self, inputs: Sequence[Input]) -> dict[int, Change]:
+        """Those of the inputs that are not what they were, by their places."""
+        found = {place: self._judge.change(each) for place, each in enumerate(inputs)}
+        return {place: change for place, change in found.items() if change is not None}
 
     def read(self, file: str, segments: Sequence[str], *, functions: bool) -> Reading:
         """The inputs of a test of ``file``, by its segments' traces, its own the last."""

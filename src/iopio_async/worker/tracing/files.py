@@ -57,6 +57,8 @@ class _Watch:
         self.whole = False
         #: pytest's own listings are part of the selection, not of the module's collection.
         self.listings_of_pytest = False
+        #: pytest looks for what it collects, and will do so again whatever is stored.
+        self.collects_anyway = False
 
 
 watch = _Watch()

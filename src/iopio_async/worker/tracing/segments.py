@@ -58,6 +58,7 @@ def install(first: Segment, root: str, private: "tuple[str, ...]") -> None:
     first.told = record.told
     os.register_at_fork(before=record.flush, after_in_child=record.release)
     record.hold()
+    collect(begins=True)
     sys.addaudithook(_made_temporary)
 
 
@@ -79,6 +80,11 @@ def go_on(segment: Segment) -> None:
     record.begin(segment.file, settlement.functions)
     record.hold()
     functions.watch_again()
+
+
+def collect(*, begins: bool) -> None:
+    """Begin, or end, to leave out where pytest looks for files to collect: it always does."""
+    files.watch.collects_anyway = begins
 
 
 def rest() -> None:
