@@ -138,6 +138,11 @@ def _shift(before: Sequence[float], latest: Sequence[float]) -> float:
     return median([one - other for one in latest for other in before])
 
 
+def noise(values: Sequence[float]) -> float:
+    """The standard deviation of a run, as a share, by what at least three earlier ones took."""
+    return _noise([math.log(max(each, _TINY_S)) for each in values], ())
+
+
 def _noise(before: Sequence[float], latest: Sequence[float]) -> float:
     """The standard deviation of a run, as a share: the larger of the two ways to see it."""
     steps = [abs(after - each) for each, after in pairwise([*before, *latest])]

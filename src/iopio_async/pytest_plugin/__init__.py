@@ -12,12 +12,21 @@ part               what it is
 ``world``          what stored results depend on, as it is now
 ``records``        what is stored of a file's tests
 ``selection``      which options of pytest decide what a test does
+``performance``    ``--performance-regression``: the hooks, and what the fixtures give
+``metrics``        units, and what is a regression
+``figures``        what is stored of earlier sessions
 =================  ===============================================================================
 """
 
-import os
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from iopio_async.pytest_plugin.performance import Tracker
+
+#: What the mark ``iopio`` may say, for ``--strict-markers``.
+_MARK = "iopio(...): what the test asks of iopio: cache, locks, shared, needs, group."
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,13 +42,60 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="where results are kept (default: .test_cache in the root directory)",
     )
+    group.addoption(
+        "--performance-regression",
+        action="store_true",
+        help="compare durations and figures of tests with those of earlier sessions",
+    )
+    group.addoption(
+        "--perf-threshold",
+        type=float,
+        default=5.0,
+        metavar="PERCENT",
+        help="tell of what is worse by more than this (default: 5.0)",
+    )
+    group.addoption(
+        "--perf-storage-dir",
+        default="performance_history",
+        metavar="DIR",
+        help="where durations and figures are kept (default: performance_history)",
+    )
+    group.addoption(
+        "--perf-fail-on-regression",
+        action="store_true",
+        help="with --performance-regression, fail where something has become worse",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Begin to trace before the first file of the project is read."""
-    if not early_config.known_args_namespace.cache_tests or os.environ.get("IOPIO_SLOT"):
-        return
-    from iopio_async.pytest_plugin import replay
+    if early_config.known_args_namespace.cache_tests:
+        from iopio_async.pytest_plugin import replay
 
-    replay.begin(early_config)
+        replay.begin(early_config)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the mark known; begin to time the tests, if that is asked for."""
+    config.addinivalue_line("markers", _MARK)
+    if config.option.performance_regression:
+        from iopio_async.pytest_plugin import performance
+
+        performance.begin(config)
+
+
+@pytest.fixture(scope="session")
+def performance_tracker(pytestconfig: pytest.Config) -> "Tracker":
+    """Takes figures down for the test that runs: see :class:`performance.Tracker`."""
+    from iopio_async.pytest_plugin.performance import Recording, Tracker
+
+    tracker = Tracker()
+    pytestconfig.pluginmanager.register(Recording(tracker), "iopio-recording")
+    return tracker
+
+
+@pytest.fixture
+def perf_test_case(performance_tracker: "Tracker") -> "Tracker":
+    """The same, for one test."""
+    return performance_tracker

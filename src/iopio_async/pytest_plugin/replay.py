@@ -29,6 +29,7 @@ from iopio_async.orchestration.reasons import of_change
 from iopio_async.project.settings import load_config
 from iopio_async.pytest_plugin.attribution import Attribution
 from iopio_async.pytest_plugin.importing import Importing
+from iopio_async.pytest_plugin.performance import REPLAYED
 from iopio_async.pytest_plugin.records import Fresh, RecordedWarning, Story, TestFile, TestStore
 from iopio_async.pytest_plugin.selection import effective_options, hindrance, unreplayable
 from iopio_async.pytest_plugin.world import World
@@ -52,6 +53,9 @@ _MOST_CHANGES = 10
 
 def begin(config: pytest.Config) -> None:
     """Trace this process from here on, unless others do the work or nothing can be replayed."""
+    if segments.is_traced():
+        # Within a run of iopio's, that is who caches.
+        return
     if _distributes(config):
         config.pluginmanager.register(Telling(config), "iopio-telling")
         return
@@ -450,6 +454,7 @@ def _report(config: pytest.Config, item: pytest.Item, data: dict[str, Any]) -> A
         path, line, reason = report.longrepr
         report.longrepr = (path, line + moved, reason)
     report.location = item.location
+    setattr(report, REPLAYED, True)
     for name in ("sections", "user_properties"):
         setattr(report, name, [tuple(each) for each in getattr(report, name)])
     return report

@@ -46,6 +46,10 @@ WITHOUT_EFFECT = frozenset(
         "no_summary",
         "numprocesses",
         "pastebin",
+        "perf_fail_on_regression",
+        "perf_storage_dir",
+        "perf_threshold",
+        "performance_regression",
         "plugins",
         "px",
         "reportchars",
@@ -73,7 +77,13 @@ UNUSUAL = ("collectonly", "setuponly", "setupplan", "setupshow", "usepdb", "trac
 
 #: Fixtures that keep results where no report has them, or have to do with other sessions.
 UNREPLAYABLE_FIXTURES = frozenset(
-    {"cache", "perf_test_case", "record_testsuite_property", "record_xml_attribute"}
+    {
+        "cache",
+        "perf_test_case",
+        "performance_tracker",
+        "record_testsuite_property",
+        "record_xml_attribute",
+    }
 )
 
 

@@ -62,6 +62,11 @@ def install(first: Segment, root: str, private: "tuple[str, ...]") -> None:
     sys.addaudithook(_made_temporary)
 
 
+def is_traced() -> bool:
+    """True where somebody traces this process already."""
+    return tracer.active()
+
+
 def listen(heard: "Callable[[str], None]") -> None:
     """Call ``heard`` with the name of each module that is looked for."""
     imports.listeners.append(heard)
