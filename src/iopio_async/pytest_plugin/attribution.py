@@ -46,6 +46,8 @@ class Attribution:
         self._needs: dict[int, set[int]] = {BASE: set()}
         #: Segments in which a module of this name was looked for, hence imported.
         self._homes: dict[str, set[int]] = {}
+        #: What segments depend on directly, once that is asked.
+        self._settled: dict[int, frozenset[int]] = {}
 
     @contextmanager
     def within(self, number: int | None = None) -> Iterator[int]:
@@ -91,7 +93,10 @@ class Attribution:
         self._needs[segment].add(needed)
 
     def closure(self, first: int) -> tuple[int, ...]:
-        """All segments that a test depends on whose own is ``first``: in order, that one last."""
+        """All segments that a test depends on whose own is ``first``: in order, that one last.
+
+        To be asked when all tests are over.
+        """
         found: set[int] = set()
         waiting = [BASE, first]
         while waiting:
@@ -99,11 +104,17 @@ class Attribution:
             if number in found:
                 continue
             found.add(number)
-            waiting += self._needs.get(number, ())
-            for module in self._asked.get(number, ()):
-                for name in _with_parents(module):
-                    waiting += self._homes.get(name, ())
+            waiting += self._direct(number)
         return (*sorted(found - {first}), first)
+
+    def _direct(self, number: int) -> frozenset[int]:
+        """The segments that one depends on by itself; nothing is added to them any more."""
+        known = self._settled.get(number)
+        if known is None:
+            modules = {name for each in self._asked[number] for name in _with_parents(each)}
+            homes = [self._homes[name] for name in modules & self._homes.keys()]
+            known = self._settled[number] = frozenset(self._needs[number].union(*homes))
+        return known
 
 
 def _with_parents(module: str) -> Iterator[str]:

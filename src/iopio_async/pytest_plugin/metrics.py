@@ -31,8 +31,9 @@ TELLING_FIGURES = 4
 #: A change counts where it is so many times the noise.
 NOISES = 3.0
 
-#: A test whose duration changes by less is of no interest.
+#: A test whose duration changes by less is of no interest, nor is a function's that was measured.
 MIN_EFFECT_S = 0.005
+MIN_MEASURED_S = 0.000_01
 
 #: Rounding must not make more than the threshold of just the threshold.
 _ROUNDING = 1e-9
@@ -74,6 +75,13 @@ def metric(name: str, value: float, unit: str) -> Metric:
             f"metric {name!r}: {value!r} can't be compared", hint="record a number above zero"
         )
     return Metric(name, number, unit)
+
+
+def least_effect(unit: str, *, of_test: bool) -> float:
+    """What a figure has to change by, in its unit, to be of any interest."""
+    if of_test:
+        return MIN_EFFECT_S
+    return MIN_MEASURED_S if unit == "seconds" else 0.0
 
 
 def worse_by(earlier: Sequence[float], now: float, *, more_is_better: bool) -> float:

@@ -15,11 +15,11 @@ from iopio_async.errors import UsageError
 from iopio_async.history import machine
 from iopio_async.pytest_plugin.figures import DURATION, Figures
 from iopio_async.pytest_plugin.metrics import (
-    MIN_EFFECT_S,
     UNITS,
     Metric,
     Regression,
     is_regression,
+    least_effect,
     metric,
     worse_by,
 )
@@ -81,7 +81,7 @@ class Tracker:
             taken_s.append(time.perf_counter() - began_s)
         taken_s.sort()
         middle_s = (taken_s[(iterations - 1) // 2] + taken_s[iterations // 2]) / 2
-        shown = name or getattr(fn, "__name__", "function")
+        shown = name or str(getattr(fn, "__name__", "function"))
         self.record_metric(shown, max(middle_s, 1e-9), "seconds")
         return Measured(result, middle_s, taken_s[0], taken_s[-1])
 
@@ -144,7 +144,7 @@ class Comparing:
                 value,
                 threshold=self._threshold,
                 more_is_better=more_is_better,
-                min_effect=MIN_EFFECT_S if name == DURATION else 0.0,
+                min_effect=least_effect(unit, of_test=name == DURATION),
             ):
                 change = worse_by(earlier, value, more_is_better=more_is_better)
                 before = value / (1 - change if more_is_better else 1 + change)
