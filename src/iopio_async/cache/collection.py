@@ -19,7 +19,7 @@ from typing import NamedTuple
 from iopio_async import state
 from iopio_async.cache import entries
 from iopio_async.cache.census import Found, files_in, files_of, read_entry
-from iopio_async.cache.reader import ACTIONS, BLOBS, LOCK, QUARANTINE, RECEIPTS, SECRET
+from iopio_async.cache.reader import ACTIONS, BLOBS, LOCK, QUARANTINE, RECEIPTS, SECRET, TESTS
 from iopio_async.errors import InfrastructureError
 from iopio_async.model.trace import ActionEntry
 
@@ -56,13 +56,15 @@ class Collected(NamedTuple):
 class _Kept(NamedTuple):
     found: Found
     entry: ActionEntry | None
+    #: When the last of its results ends, in seconds since the epoch.
+    ends_s: float = float("inf")
 
 
 def is_due(folder: str, *, now_s: float | None = None) -> bool:
     """Say whether it is time for a collection; not where there is no cache."""
     now_s = time.time() if now_s is None else now_s
     try:
-        if not state.is_there(folder, ACTIONS):
+        if not (state.is_there(folder, ACTIONS) or state.is_there(folder, TESTS)):
             return False
         collected_s = os.stat(state.path(folder, _STAMP)).st_mtime
     except FileNotFoundError:
@@ -104,17 +106,20 @@ def _collect(folder: str, most_bytes: int, grace_s: float, now_s: float) -> Coll
             freed_bytes += old.status.st_size
     # Blobs before entries: what a run stores from now on is younger than what is known here.
     blobs = {found.name: found for found in files_of(folder, BLOBS) if found.is_honest}
-    used = sorted(_entries(folder), key=lambda kept: kept.found.used_s(now_s), reverse=True)
+    used = sorted(
+        (*_entries(folder), *_test_files(folder)),
+        key=lambda kept: kept.found.used_s(now_s),
+        reverse=True,
+    )
     needed: set[str] = set()
     left_bytes = removed = 0
-    for found, entry in used:
+    for found, entry, ends_s in used:
         names = entries.blobs_of(entry) if entry else set[str]()
         more = {name: blobs[name] for name in names - needed if name in blobs}
         size_bytes = found.status.st_size + sum(each.status.st_size for each in more.values())
         unused_s = now_s - found.used_s(now_s)
         fits = left_bytes + size_bytes <= most_bytes
-        ended = entry is not None and all(each.expires_at_s <= now_s for each in entry.results)
-        is_wanted = fits and not (ended and unused_s > KEPT_ENDED_S)
+        is_wanted = fits and not (ends_s <= now_s and unused_s > KEPT_ENDED_S)
         if unused_s > grace_s and not is_wanted and _remove_entry(found):
             removed += 1
             freed_bytes += found.status.st_size
@@ -134,19 +139,31 @@ def _entries(folder: str) -> Iterator[_Kept]:
         if not found.is_honest:
             continue
         try:
-            yield _Kept(found, read_entry(found))
+            entry = read_entry(found)
         except FileNotFoundError:
             continue
         except (OSError, entries.DamagedError):
             # A run that reads it puts it aside; it counts by its size until then.
             yield _Kept(found, None)
+            continue
+        results = entry.results if entry is not None else ()
+        yield _Kept(found, entry, max((each.expires_at_s for each in results), default=0.0))
+
+
+def _test_files(folder: str) -> Iterator[_Kept]:
+    from iopio_async.cache import test_results
+
+    for found in files_of(folder, TESTS):
+        if found.is_honest:
+            stored = test_results.read(found)
+            yield _Kept(found, None, stored.ends_s if stored is not None else 0.0)
 
 
 def _remnants(folder: str, grace_s: float, now_s: float) -> Iterator[Found]:
     """Files that killed writers left, and what has lain beside for so long that nobody asks."""
     if not state.is_there(folder):
         return
-    for area in (ACTIONS, BLOBS):
+    for area in (ACTIONS, BLOBS, TESTS):
         yield from _abandoned(files_of(folder, area), grace_s, now_s)
     for place in (folder, state.path(folder)):
         yield from _abandoned(files_in(place), grace_s, now_s)

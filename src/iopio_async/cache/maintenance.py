@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from iopio_async import state
-from iopio_async.cache import entries
+from iopio_async.cache import entries, test_results
 from iopio_async.cache.census import Found, files_in, files_of, read_entry
 from iopio_async.cache.index import INDEX, SCOPES, is_damaged
-from iopio_async.cache.reader import ACTIONS, BLOBS, LOCK, QUARANTINE, RECEIPTS, SECRET
+from iopio_async.cache.reader import ACTIONS, BLOBS, LOCK, QUARANTINE, RECEIPTS, SECRET, TESTS
 from iopio_async.errors import InfrastructureError
 from iopio_async.planning.overrides import matches
 
@@ -34,6 +34,8 @@ class Stats(NamedTuple):
     #: Modules that have entries: one for each way in which they were run.
     modules: int = 0
     results: int = 0
+    #: Tests that plain pytest can replay.
+    tests: int = 0
     #: Results that have ended.
     ended: int = 0
     #: Modules of which at least one way's last result was not stored.
@@ -92,6 +94,11 @@ def stats(folder: str, *, now_s: float | None = None) -> Stats:
                     refused.add(entry.module)
                 times_s += (result.executed_at_s for result in entry.results)
                 ended += sum(result.expires_at_s <= now_s for result in entry.results)
+    tests = 0
+    for found in files_of(folder, TESTS):
+        size_bytes += found.status.st_size
+        stored = test_results.read(found) if found.is_honest else None
+        tests += len(stored.tests) if stored is not None else 0
     blobs = [found for found in files_of(folder, BLOBS) if found.is_honest]
     aside = list(files_in(state.path(folder, QUARANTINE)))
     beside = [each for each in files_in(state.path(folder)) if each.name in DERIVED]
@@ -100,6 +107,7 @@ def stats(folder: str, *, now_s: float | None = None) -> Stats:
         entries=count,
         modules=len(modules),
         results=len(times_s),
+        tests=tests,
         ended=ended,
         refused=len(refused),
         blobs=len(blobs),
@@ -127,6 +135,10 @@ def verify(folder: str) -> Verification:
             foreign += entry is None
             needs += map(entries.blobs_of_result, entry.results if entry else ())
     blobs = set()
+    for found in _content(folder, TESTS):
+        with _judged(found, bad):
+            if test_results.read(found) is None:
+                raise entries.DamagedError("it is not what was written")
     for found in _content(folder, BLOBS):
         with _judged(found, bad):
             if not found.is_honest:
@@ -163,6 +175,14 @@ def clear(folder: str, modules: Sequence[str] = ()) -> int:
             with _locked(found):
                 os.unlink(found.file)
             removed.add(module or found.file)
+        for found in list(_content(folder, TESTS)):
+            stored = test_results.read(found)
+            file = stored.file if stored is not None else None
+            if modules and not (file and any(matches(glob, file) for glob in modules)):
+                continue
+            with _locked(found):
+                os.unlink(found.file)
+            removed.add(file or found.file)
         if not modules:
             _unlink_all(_content(folder, BLOBS))
             _unlink_all(files_in(state.path(folder, QUARANTINE)))

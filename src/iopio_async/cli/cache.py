@@ -51,6 +51,7 @@ def stats(
         ("entries", str(found.entries)),
         ("results", f"{found.results} ({found.ended} too old)"),
         ("blobs", str(found.blobs)),
+        ("tests", f"{found.tests} of plain pytest"),
     ]
     if found.results:
         rows.append(("executed", f"{_date(found.oldest_s)} to {_date(found.newest_s)}"))

@@ -70,6 +70,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Begin to trace before the first file of the project is read."""
+    given = early_config.known_args_namespace
+    if given.cache_tests or given.performance_regression:
+        from iopio_async.pytest_plugin.selection import misled
+
+        option = misled(early_config)
+        if option:
+            raise pytest.UsageError(
+                f"pytest takes the directory after {option} for one of tests: write {option}=DIR"
+            )
     if early_config.known_args_namespace.cache_tests:
         from iopio_async.pytest_plugin import replay
 

@@ -22,15 +22,16 @@ from typing import Any
 import pytest
 
 from iopio_async import state
+from iopio_async.cache import collection
+from iopio_async.cache.test_results import Fresh, RecordedWarning, Story, TestFile, TestStore
 from iopio_async.cache.validate import Change
 from iopio_async.errors import ConfigurationError, InfrastructureError, UsageError
 from iopio_async.model.trace import InputKind, Level
 from iopio_async.orchestration.reasons import of_change
 from iopio_async.project.settings import load_config
-from iopio_async.pytest_plugin.attribution import Attribution
+from iopio_async.pytest_plugin.attribution import BASE, Attribution
 from iopio_async.pytest_plugin.importing import Importing
 from iopio_async.pytest_plugin.performance import REPLAYED
-from iopio_async.pytest_plugin.records import Fresh, RecordedWarning, Story, TestFile, TestStore
 from iopio_async.pytest_plugin.selection import effective_options, hindrance, unreplayable
 from iopio_async.pytest_plugin.world import World
 from iopio_async.worker.tracing import bytecode, functions, segments
@@ -78,7 +79,7 @@ def begin(config: pytest.Config) -> None:
     except (InfrastructureError, OSError) as error:
         telling.warn(f"no test is replayed: {error}")
         return
-    traces = Traces(root, config)
+    traces = Traces(root)
     attribution = Attribution(traces)
     importing = Importing(attribution)
     importing.start()
@@ -99,14 +100,11 @@ def _distributes(config: pytest.Config) -> bool:
 class Traces:
     """The files of the segments, in a folder that goes with the session."""
 
-    def __init__(self, root: str, config: pytest.Config) -> None:
+    def __init__(self, root: str) -> None:
         self.folder = tempfile.mkdtemp(prefix="iopio-tests-")
         self._segments = {0: segments.Segment(self.file(0))}
-        given = config.known_args_namespace.basetemp
-        above = os.environ.get("PYTEST_DEBUG_TEMPROOT") or tempfile.gettempdir()
-        basetemp = os.path.abspath(given) if given else f"{above}/pytest-of-{_user()}"
         bytecode.install(root)
-        segments.install(self._segments[0], root, (self.folder, basetemp))
+        segments.install(self._segments[0], root, self.folder)
 
     def file(self, number: int) -> str:
         """The trace of a segment."""
@@ -133,15 +131,6 @@ class Traces:
     def remove(self) -> None:
         """Remove the files."""
         shutil.rmtree(self.folder, ignore_errors=True)
-
-
-def _user() -> str:
-    import getpass
-
-    try:
-        return getpass.getuser()
-    except (ImportError, OSError, KeyError):
-        return "unknown"
 
 
 class Executed:
@@ -182,6 +171,7 @@ class Session:
         self.traces = traces
         self.attribution = attribution
         self.telling = telling
+        self.folder = store.folder
         self.began_s = time.time()
         self.executed: dict[str, Executed] = {}
         self.stories: dict[str, Story] = {}
@@ -236,25 +226,23 @@ class Session:
                 readings[test] = Fresh(reading.trace.inputs, story)
         fresh: dict[str, dict[str, Fresh]] = {}
         for test, reading_of in readings.items():
-            crossed = next(
-                (
-                    each.subject
-                    for each in reading_of.inputs
-                    if each.kind is not InputKind.TYPE
-                    and written.get(each.subject, {test}) != {test}
-                ),
-                None,
+            others = (
+                each.subject
+                for each in reading_of.inputs
+                if each.kind is not InputKind.TYPE and written.get(each.subject, {test}) != {test}
             )
-            if crossed is not None:
+            if crossed := next(others, ""):
                 self.executed[test].refusal = f"it reads {crossed}, which another test writes"
-            elif self.world.disturbed(reading_of.inputs):
-                self.executed[test].refusal = "what it read changed while tests ran"
+            elif changed := self.world.disturbed(reading_of.inputs):
+                self.executed[test].refusal = f"{changed} changed while tests ran"
             else:
                 fresh.setdefault(self.executed[test].file, {})[test] = reading_of
         for file, tests in fresh.items():
             self.store.save(self.key(file), file, tests, self.began_s)
         with contextlib.suppress(OSError, InfrastructureError):
             self.world.save()
+            if collection.is_due(self.folder):
+                collection.collect(self.folder)
 
 
 class Observing:
@@ -271,6 +259,15 @@ class Observing:
         #: Fixtures of wider scope, each with the segment in which it was set up last.
         self._fixtures: dict[int, tuple[Any, int]] = {}
         self._running: Executed | None = None
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Whatever the tests do in their temporary directories is no input of theirs."""
+        factory = getattr(config, "_tmp_path_factory", None)
+        if factory is not None:
+            self._session.traces.rest()
+            segments.leave_out(str(factory.getbasetemp()))
+            self._session.traces.go_on(BASE)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(self, collector: Any) -> Generator[None, Any, Any]:

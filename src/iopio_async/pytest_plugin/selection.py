@@ -1,5 +1,6 @@
 """Which of pytest's options decide what a test does: all, less those that choose or report."""
 
+import inspect
 import os
 
 import pytest
@@ -104,13 +105,48 @@ def effective_options(config: pytest.Config) -> tuple[str, ...]:
     return (*options, *plugins, *asked, os.environ.get("PYTEST_PLUGINS", ""))
 
 
+def misled(config: pytest.Config) -> str:
+    """An option of ours whose directory pytest took for one of tests when it looked for its root.
+
+    It does so before it knows our options, where the directory is an argument of its own, and is
+    there. ``""`` where nothing came of it.
+    """
+    from _pytest.config import findpaths
+
+    arguments = list(config.invocation_params.args)
+    for option in ("--cache-dir", "--perf-storage-dir"):
+        if option not in arguments[:-1]:
+            continue
+        value = str(arguments[arguments.index(option) + 1])
+        if not os.path.isdir(os.path.join(config.invocation_params.dir, value)):
+            continue
+        given = config.known_args_namespace
+        known = {
+            "inifile": given.inifilename,
+            "inifile_overrides": given.override_ini,
+            "override_ini": given.override_ini,
+            "args": given.file_or_dir,
+            "rootdir_cmd_arg": given.rootdir or None,
+            "invocation_dir": config.invocation_params.dir,
+        }
+        wanted = inspect.signature(findpaths.determine_setup).parameters
+        try:
+            root, *_ = findpaths.determine_setup(
+                **{name: known[name] for name in wanted if name in known}
+            )
+        except TypeError:
+            continue
+        if root != config.rootpath:
+            return option
+    return ""
+
+
 def hindrance(config: pytest.Config) -> str:
     """Why nothing can be replayed in this session; ``""`` where it can."""
-    for name in UNUSUAL:
-        if getattr(config.option, name, False):
-            return f"--{name} runs no tests as usual"
-    measures = getattr(config.option, "cov_source", None)
-    if measures and not getattr(config.option, "no_cov", False):
+    given = config.known_args_namespace
+    if any(getattr(given, name, False) for name in UNUSUAL):
+        return "tests do not run as usual"
+    if getattr(given, "cov_source", None) and not getattr(given, "no_cov", False):
         return "coverage can only be measured of tests that run"
     return ""
 

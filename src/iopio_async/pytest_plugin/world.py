@@ -87,11 +87,12 @@ class World:
         begin = wire.encode(wire.BEGIN, b"%d" % os.getpid(), b"1" if functions else b"")
         return self._reader.read(b"".join((begin, *included, own)), module=file)
 
-    def disturbed(self, inputs: Sequence[Input]) -> bool:
-        """True where one of the inputs may have changed while the tests ran."""
+    def disturbed(self, inputs: Sequence[Input]) -> str:
+        """The name of an input that may have changed while the tests ran; ``""`` for none."""
         if self._recheck is None:
             self._recheck = Recheck(self._observer, self._start_ns)
-        return bool(self._recheck.changed(inputs))
+        changed = self._recheck.changed(inputs)
+        return (changed[0].subject or "the project") if changed else ""
 
     def save(self) -> None:
         """Write what was learnt of files.

@@ -44,16 +44,16 @@ class _State:
 _state = _State()
 
 
-def install(first: Segment, root: str, private: "tuple[str, ...]") -> None:
+def install(first: Segment, root: str, own: str) -> None:
     """Trace this process from here on into ``first``.
 
-    ``root`` is the project's; what happens in the ``private`` directories is nobody's concern.
+    ``root`` is the project's, and ``own`` the directory of the traces, which is nobody's concern.
     """
-    settlement.file, settlement.root, settlement.private = first.file, root, private
+    settlement.file, settlement.root, settlement.private = first.file, root, (own,)
     settlement.functions = functions.available()
     files.watch.listings_of_pytest = False
     settlement.alone = True
-    _state.private = private
+    _state.private = (own,)
     tracer.begin()
     first.told = record.told
     os.register_at_fork(before=record.flush, after_in_child=record.release)
@@ -65,6 +65,12 @@ def install(first: Segment, root: str, private: "tuple[str, ...]") -> None:
 def is_traced() -> bool:
     """True where somebody traces this process already."""
     return tracer.active()
+
+
+def leave_out(folder: str) -> None:
+    """What happens in this directory is nobody's concern either."""
+    _state.private = (*_state.private, folder)
+    _settle()
 
 
 def listen(heard: "Callable[[str], None]") -> None:
@@ -116,5 +122,9 @@ def _made_temporary(event: str, arguments: "tuple[Any, ...]") -> None:
     if type(path) is str and path.startswith("/") and not territory.drops_private(path):
         del _state.temporary[: -MOST_TEMPORARY + 1]
         _state.temporary.append(path)
-        settlement.private = (*_state.private, *_state.temporary)
-        territory.settle(settlement.root, settlement.private, tuple(_state.temporary), alone=True)
+        _settle()
+
+
+def _settle() -> None:
+    settlement.private = (*_state.private, *_state.temporary)
+    territory.settle(settlement.root, settlement.private, tuple(_state.temporary), alone=True)

@@ -6,17 +6,19 @@ for the rest; whatever is not in order reads as nothing.
 """
 
 import contextlib
+import fcntl
 import os
 from array import array
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
 from iopio_async import state
+from iopio_async.cache.census import Found
 from iopio_async.cache.lifetime import holds, lifetime_s
-from iopio_async.cache.reader import SHARD_CHARS, TESTS
+from iopio_async.cache.reader import LOCK, SHARD_CHARS, TESTS
 from iopio_async.errors import InfrastructureError
 from iopio_async.model.trace import Input
 
@@ -73,6 +75,12 @@ class TestFile(msgspec.Struct, array_like=True):
     inputs: list[Input]
     tests: dict[str, list[Result]]
 
+    @property
+    def ends_s(self) -> float:
+        """When the last of its results ends, in seconds since the epoch."""
+        results = (each for kept in self.tests.values() for each in kept)
+        return max((each.expires_at_s for each in results), default=0.0)
+
 
 class Fresh(msgspec.Struct, frozen=True):
     """A result that is to be stored."""
@@ -105,6 +113,15 @@ def decode(data: bytes) -> TestFile | None:
         return None
 
 
+def read(found: Found) -> TestFile | None:
+    """What a file of the cache holds; ``None`` where that is nothing that can be used."""
+    try:
+        stored = decode(state.read(found.file))
+    except OSError:
+        return None
+    return stored if stored is not None and stored.key == found.name else None
+
+
 def merged(
     before: TestFile | None,
     key: str,
@@ -127,10 +144,11 @@ def merged(
     for test, results in before.tests.items() if before else ():
         kept = tests.setdefault(test, [])
         for each in results:
+            if each.expires_at_s <= executed_at_s or len(kept) >= KEPT_RESULTS:
+                continue
             inputs = before.inputs if before else []
             numbers = packed(inputs[number] for number in array(_NUMBERS, each.numbers))
-            is_known = any(other.numbers == numbers for other in kept)
-            if each.expires_at_s > executed_at_s and not is_known and len(kept) < KEPT_RESULTS:
+            if all(other.numbers != numbers for other in kept):
                 kept.append(msgspec.structs.replace(each, numbers=numbers))
     return TestFile(key, file, list(table), {test: each for test, each in tests.items() if each})
 
@@ -141,7 +159,7 @@ class TestStore:
     __test__ = False
 
     def __init__(self, folder: str, warn: Callable[[str], None], ttl_s: float) -> None:
-        self._folder = folder
+        self.folder = folder
         self._warn = warn
         self._ttl_s = ttl_s
         self._writes = True
@@ -149,7 +167,7 @@ class TestStore:
     def load(self, key: str) -> TestFile | None:
         """What is stored under a key; ``None`` where nothing is that can be used."""
         try:
-            if not state.is_there(self._folder, TESTS, key[:SHARD_CHARS]):
+            if not state.is_there(self.folder, TESTS, key[:SHARD_CHARS]):
                 return None
             stored = decode(state.read(self._file(key)))
         except (OSError, InfrastructureError):
@@ -182,7 +200,7 @@ class TestStore:
         if not self._writes:
             return
         try:
-            state.ensure(self._folder, TESTS, key[:SHARD_CHARS])
+            state.ensure(self.folder, TESTS, key[:SHARD_CHARS])
             with self._locked(key):
                 before = self.load(key)
                 stored = merged(
@@ -193,18 +211,16 @@ class TestStore:
         except InfrastructureError as error:
             self._stop(error.message)
         except OSError as error:
-            self._stop(f"{self._folder}: {error.strerror or error}")
+            self._stop(f"{self.folder}: {error.strerror or error}")
 
     def _stop(self, reason: str) -> None:
         self._writes = False
         self._warn(f"results of tests are not kept: {reason}")
 
     @contextlib.contextmanager
-    def _locked(self, key: str) -> Any:
+    def _locked(self, key: str) -> Iterator[None]:
         """Hold the key's lock; sessions at the same time merge what they store."""
-        import fcntl
-
-        descriptor = state.open_lock(f"{self._file(key)}.lock")
+        descriptor = state.open_lock(os.path.join(os.path.dirname(self._file(key)), LOCK))
         try:
             with contextlib.suppress(OSError):
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -213,4 +229,4 @@ class TestStore:
             os.close(descriptor)
 
     def _file(self, key: str) -> str:
-        return state.path(self._folder, TESTS, key[:SHARD_CHARS], key)
+        return state.path(self.folder, TESTS, key[:SHARD_CHARS], key)
