@@ -137,7 +137,7 @@ class Project:
         asked = ["--cache-tests"] if caches else []
         ended = subprocess.run(
             [
-                *(sys.executable, "-P", "-m", "pytest", *PLUGINS),
+                *(sys.executable, "-m", "pytest", *PLUGINS),
                 *("-vv", f"--junitxml={report}", *asked, *words),
             ],
             cwd=self.folder,
