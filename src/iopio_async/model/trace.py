@@ -13,7 +13,7 @@ from enum import StrEnum
 import msgspec
 
 #: Counted up whenever traces of one version can't be judged by another.
-TRACE_VERSION = 1
+TRACE_VERSION = 2
 
 
 class InputKind(StrEnum):
@@ -48,6 +48,8 @@ class InputKind(StrEnum):
     DISTRIBUTIONS = "distributions"
     #: All files of the project: a digest.
     PROJECT = "project"
+    #: The paths that pytest was called with, where somebody looked at them: as text, or a digest.
+    PATHS = "paths"
 
 
 class Level(StrEnum):

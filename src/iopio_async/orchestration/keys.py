@@ -38,8 +38,13 @@ class KeyMaker:
             msgspec.to_builtins(rules),
         )
 
-    def key(self, action: Action, env: Sequence[tuple[str, str]]) -> str:
-        """The key of an action that is executed with these variables on top; hex digits."""
+    def key(
+        self, action: Action, env: Sequence[tuple[str, str]], arguments: Sequence[str] | None = None
+    ) -> str:
+        """The key of an action that is executed with these variables on top; hex digits.
+
+        ``arguments`` stand in for the action's own: what of them an outcome may hang on.
+        """
         about = (
             *self._about,
             env,
@@ -48,7 +53,7 @@ class KeyMaker:
             action.invocation_dir,
             action.framework,
             action.kind,
-            action.arguments,
+            action.arguments if arguments is None else arguments,
             action.selectors,
             action.known_paths,
             action.keyword,

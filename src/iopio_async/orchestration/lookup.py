@@ -93,6 +93,7 @@ class ResultCache:
             self._environment(()),
             digests=self._digests,
             load_scopes=lambda: self._reader.read(SCOPES) or b"",
+            paths=plan.naming.paths,
         )
         self._keys = KeyMaker(
             interpreter.identity(self._digests),
@@ -153,7 +154,8 @@ class ResultCache:
             (name, environment.variable(name))
             for name in environment.names_like(self.config.cache.env)
         ]
-        return self._keys.key(self._action(module), (*variables, *declared))
+        named = self.plan.naming.of(module)
+        return self._keys.key(self._action(module), (*variables, *declared), named)
 
     # -- looking up ------------------------------------------------------------------------------
 

@@ -51,6 +51,8 @@ class Observed:
         self.opaque: dict[bytes, None] = {}
         self.impure: dict[bytes, None] = {}
         self.all_variables = False
+        #: Somebody looked at the paths that pytest was called with.
+        self.paths = False
         #: A process took part that does not tell its functions.
         self.without_functions = False
         #: The search paths of modules that are in no package.
@@ -157,6 +159,9 @@ class Observed:
     def _environment(self, _: tuple[bytes, ...]) -> None:
         self.all_variables = True
 
+    def _paths(self, _: tuple[bytes, ...]) -> None:
+        self.paths = True
+
 
 def _asking(letter: bytes) -> Callable[[Observed, tuple[bytes, ...]], None]:
     return lambda observed, fields: observed._ask(letter, fields[0])
@@ -172,6 +177,7 @@ _ADDING: dict[bytes, Callable[[Observed, tuple[bytes, ...]], None]] = {
     wire.CODE: Observed._code,
     wire.VARIABLE: lambda observed, fields: observed.variables.update({fields[0]: None}),
     wire.VARIABLES: Observed._environment,
+    wire.PATHS: Observed._paths,
     wire.PACKAGE: lambda observed, fields: observed.packages.update(
         {fields[0] if fields else b"": None}
     ),

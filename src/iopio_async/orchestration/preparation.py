@@ -23,6 +23,7 @@ from iopio_async.model.module import (
     TestModule,
 )
 from iopio_async.orchestration.division import divider
+from iopio_async.orchestration.naming import Naming, Unnamed
 from iopio_async.orchestration.preloading import with_preloads
 from iopio_async.orchestration.units import Divide
 from iopio_async.planning.estimate import Outlook, ordered, outlook
@@ -50,7 +51,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     ``remainder`` stands for items beyond the known files, where they are this run's business;
     ``remainder_expected`` says that it is certain to be needed. ``outlook`` is what is expected of
-    the modules, from earlier runs; ``divide`` splits those that are long.
+    the modules, from earlier runs; ``divide`` splits those that are long. ``naming`` tells how each
+    was selected.
     """
 
     modules: tuple[TestModule, ...]
@@ -60,6 +62,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     remainder_expected: bool = False
     warnings: tuple[str, ...] = ()
     outlook: Outlook = Outlook()
+    naming: Naming | Unnamed = Unnamed()
     divide: Divide = list
 
 
@@ -140,15 +143,17 @@ def prepare(config: Config, *, color: bool = False) -> Plan:
         config.workers,
         parts_wanted=not _narrowed(config),
     )
+    options, given = _pytest_arguments(config, found)
     return Plan(
         modules=tuple(_with_group(module, tree, settings[module.path]) for module in modules),
-        make_action=_ActionMaker(config, found, tree, known, color=color),
+        make_action=_ActionMaker(config, (*options, *given), tree, known, color=color),
         settings_of=settings_of,
         divide=divide,
         remainder=remains[0] if remains else None,
         remainder_expected=expected,
         warnings=(*warnings, *_over_limit(config, expectations)),
         outlook=expectations,
+        naming=Naming(config, pytest_config, found, tree, options=options, given=given),
     )
 
 
@@ -172,6 +177,18 @@ def _over_limit(config: Config, expectations: Outlook) -> list[str]:
     return [
         f"{over[0]}{more} usually {takes} more memory than the limit of {bound}: {it} runs alone"
     ]
+
+
+def _pytest_arguments(config: Config, found: Discovery) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What plain pytest would be called with: options (and what is written among them), paths."""
+    options = list(config.arguments)
+    if config.keyword:
+        options += ["-k", config.keyword]
+    if config.markers:
+        options += ["-m", config.markers]
+    # What pytest would find by itself is not given: it also knows then that it was not.
+    by_itself = {"paths": config.paths, "pytest testpaths": (), "directory": ()}
+    return tuple(options), by_itself.get(found.origin, found.roots)
 
 
 def _search_path(config: Config) -> list[str]:
@@ -262,7 +279,7 @@ class _ActionMaker:
     def __init__(
         self,
         config: Config,
-        found: Discovery,
+        arguments: tuple[str, ...],
         tree: Tree,
         known: tuple[str, ...],
         *,
@@ -272,15 +289,7 @@ class _ActionMaker:
         self._tree = tree
         self._known = known
         self._color = color
-        options = list(config.arguments)
-        if config.keyword:
-            options += ["-k", config.keyword]
-        if config.markers:
-            options += ["-m", config.markers]
-        # What pytest would find by itself is not given: it also knows then that it was not.
-        by_itself = {"paths": config.paths, "pytest testpaths": (), "directory": ()}
-        paths = by_itself.get(found.origin, found.roots)
-        self._arguments = (*options, *paths)
+        self._arguments = arguments
 
     def __call__(self, module: TestModule, start: Start) -> Action:
         config = self._config

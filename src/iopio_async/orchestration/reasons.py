@@ -12,6 +12,7 @@ _OTHERS = {
     InputKind.LISTING: "what is in {subject} changed",
     InputKind.ENVIRONMENT: "the environment changed",
     InputKind.PROJECT: "a file of the project changed",
+    InputKind.PATHS: "the paths that pytest is called with, which it looks at, are others",
     InputKind.MTIME: "{subject} was modified",
     InputKind.DISTRIBUTIONS: "the installed distributions changed in {subject}",
 }

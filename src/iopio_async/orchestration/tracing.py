@@ -12,6 +12,7 @@ read and rewritten    not cacheable, if it did change
 a source              the functions that were executed, where all are known; else the file
 a search              what may not come to be on the way to what was found (``search_paths``)
 another program       its file, the whole environment, and all files of the project
+pytest's own paths    those of this run
 ====================  ==========================================================================
 
 Whatever the trace says or does not say, there are inputs that every module has (``standing``).
@@ -160,6 +161,8 @@ class TraceReader:
                 names[InputKind.VARIABLE, variable] = None
         if fold.all_variables or fold.processes:
             names[InputKind.ENVIRONMENT, ""] = None
+        if fold.paths:
+            names[InputKind.PATHS, ""] = None
         for program in fold.processes:
             names.update(dict.fromkeys(self._places.program(os.fsdecode(program))))
         for name in names:

@@ -19,8 +19,8 @@ from iopio_async.project.file_systems import LOCAL_SLACK_NS
 from iopio_async.project.listings import DIRECTORY, FILE, OTHER, SEPARATOR, Listing
 from iopio_async.project.observer import Observer
 
-#: Kinds that the environment of the run decides, which is its own.
-_FIXED = frozenset({InputKind.VARIABLE, InputKind.ENVIRONMENT})
+#: Kinds that the environment and the command line of the run decide, which are its own.
+_FIXED = frozenset({InputKind.VARIABLE, InputKind.ENVIRONMENT, InputKind.PATHS})
 
 #: Kinds whose subject may name a directory before a ``|``.
 _IN_DIRECTORY = frozenset({InputKind.LOOKUP, InputKind.DISTRIBUTION, InputKind.DISTRIBUTIONS})

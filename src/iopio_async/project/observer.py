@@ -39,7 +39,7 @@ class Observer:
     """The inputs of a project's tests as they are now.
 
     ``digests`` is the memory that outlives runs; ``load_scopes`` gives what :meth:`save_scopes`
-    gave last time, when it is first needed.
+    gave last time, when it is first needed. ``paths`` are those that pytest is called with, as text.
     """
 
     def __init__(
@@ -50,6 +50,7 @@ class Observer:
         digests: Digests | None = None,
         load_scopes: Callable[[], bytes] = bytes,
         now_ns: Callable[[], int] = time_ns,
+        paths: str = "",
     ) -> None:
         self.root = root.rstrip("/") or "/"
         self._below = self.root.rstrip("/") + "/"
@@ -57,6 +58,7 @@ class Observer:
         self.digests = digests or Digests(now_ns=now_ns)
         self._scopes = ScopeMemory(load_scopes)
         self._now_ns = now_ns
+        self._paths = paths
         self._forget()
 
     def _forget(self) -> None:
@@ -93,6 +95,8 @@ class Observer:
                 return self.environment.variable(subject)
             if kind is InputKind.ENVIRONMENT:
                 return self.environment.whole()
+            if kind is InputKind.PATHS:
+                return self._paths
             seen_ns = self._now_ns()
             known = self._values[place] = (_KINDS[place[0]](self, subject), seen_ns)
         return known[0]

@@ -48,7 +48,8 @@ class PytestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
     ``file`` is the configuration file or empty; ``configured`` says that it holds settings for
     pytest, and is not merely a pyproject.toml that marks the root. ``positionals`` are paths
-    written among the options. ``overrides`` are the ``-o`` settings.
+    written among the options, ``words`` all that may be, however doubtful. ``overrides`` are the
+    ``-o`` settings.
     """
 
     root: str
@@ -60,6 +61,7 @@ class PytestConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     norecursedirs: tuple[str, ...] = DEFAULT_NORECURSEDIRS
     pythonpath: tuple[str, ...] = ()
     positionals: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     ignore_glob: tuple[str, ...] = ()
     deselect: tuple[str, ...] = ()
@@ -127,6 +129,7 @@ def locate_pytest_config(
         norecursedirs=settings.words("norecursedirs", DEFAULT_NORECURSEDIRS),
         pythonpath=_absolute(base, settings.words("pythonpath", ())),
         positionals=line.positionals,
+        words=line.words,
         ignore=_absolute(here, line.values("--ignore")),
         ignore_glob=_absolute(here, line.values("--ignore-glob")),
         deselect=line.values("--deselect"),

@@ -28,6 +28,7 @@ letter          fields                                what was observed
 ``PACKAGE``     name                                  a distribution was looked up; empty: all
 ``CODE``        path, qualified name, first line      a function of a source file was begun
 ``PROCESS``     executable                            a program that can't be traced was begun
+``PATHS``                                             the paths that pytest was called with count
 ``OPAQUE``      reason                                something that can't be followed
 ``IMPURE``      reason                                something that can't be repeated
 ==============  ====================================  ==============================================
@@ -52,6 +53,7 @@ VARIABLES = b"A"
 PACKAGE = b"D"
 CODE = b"C"
 PROCESS = b"X"
+PATHS = b"G"
 OPAQUE = b"O"
 IMPURE = b"U"
 

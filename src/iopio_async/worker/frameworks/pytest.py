@@ -26,6 +26,7 @@ from iopio_async.worker.frameworks.pytest_coverage import (
 from iopio_async.worker.frameworks.pytest_idle import retire
 from iopio_async.worker.frameworks.pytest_marks import Marks
 from iopio_async.worker.frameworks.pytest_narrowing import Narrowing
+from iopio_async.worker.frameworks.pytest_paths import PathsWatch
 from iopio_async.worker.frameworks.pytest_reports import Phases, failure_of
 from iopio_async.worker.frameworks.pytest_scopes import SharedFixtures
 from iopio_async.worker.recorder import Recorder
@@ -76,6 +77,8 @@ class _Session:
         gc.set_threshold(0)
         gc.enable()
         plugins = [self, self.measurement, self.narrowing, self.shared, self.telling, Marks()]
+        if self._template.trace:
+            plugins.insert(0, PathsWatch(lambda: self.narrowing.chain))
         code = int(pytest.main(list(self._template.arguments), plugins=plugins))
         self.telling.end(code)
         return code

@@ -57,7 +57,8 @@ class Narrowing:
         self._action = template
         self._root = ""
         self._targets: dict[str, int] = {}
-        self._chain: frozenset[str] = frozenset()
+        #: What leads to the modules, and they themselves.
+        self.chain: frozenset[str] = frozenset()
         self._known: frozenset[str] = frozenset()
 
     def focus(self, config: pytest.Config, action: Action) -> None:
@@ -68,7 +69,7 @@ class Narrowing:
             os.path.normpath(os.path.join(action.root, path)): number
             for number, path in enumerate(action.batch or (action.path,))
         }
-        self._chain = frozenset(
+        self.chain = frozenset(
             step for target in self._targets for step in (target, *_parents(target))
         )
         self._known = frozenset(
@@ -115,7 +116,7 @@ class Narrowing:
         config = session.config
         if self._action.kind is ModuleKind.FILE:
             config.args[:] = self._leading(config)
-            with _narrow_listings(self._chain):
+            with _narrow_listings(self.chain):
                 return (yield)
         return (yield)
 
@@ -131,7 +132,7 @@ class Narrowing:
         led_to: set[str] = set()
         for argument in config.args:
             path = os.path.normpath(os.path.join(base, _path_part(argument)))
-            if path in self._chain:
+            if path in self.chain:
                 kept.append(argument)
                 below = path.rstrip(os.sep) + os.sep
                 led_to.update(
@@ -144,7 +145,7 @@ class Narrowing:
         """Ignore what is off the way."""
         path = str(collection_path)
         if self._action.kind is ModuleKind.FILE:
-            return None if path in self._chain else True
+            return None if path in self.chain else True
         return True if path in self._known else None
 
     @pytest.hookimpl(trylast=True)
