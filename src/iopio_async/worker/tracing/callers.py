@@ -119,3 +119,24 @@ def enumerates_plugins(frame: "FrameType | None") -> bool:
             return False
         frame = frame.f_back
     return False
+
+
+#: Functions of pytest's that look where to start; what they come to is in each module's key.
+_STARTING = frozenset(
+    {
+        "_set_initial_conftests",
+        "_try_load_conftest",
+        "get_common_ancestor",
+        "get_dirs_from_args",
+    }
+)
+
+
+def finds_its_start(frame: "FrameType | None") -> bool:
+    """True where pytest looks at the paths it is called with, or for folders of tests in them."""
+    if frame is not None and frame.f_code.co_name == "safe_exists":
+        frame = frame.f_back
+    if frame is None:
+        return False
+    outermost = frame.f_code.co_qualname.partition(".<locals>")[0]
+    return outermost.rpartition(".")[2] in _STARTING

@@ -19,6 +19,7 @@ from iopio_async.worker.tracing.callers import (
     behind_plumbing,
     caller,
     enumerates_plugins,
+    finds_its_start,
 )
 from iopio_async.worker.tracing.record import record
 from iopio_async.worker.tracing.standins import stand_in
@@ -215,7 +216,7 @@ def _wanted() -> "bytes | None":
     frame, role, names = behind_plumbing(caller(3))
     if role == OWN or (role == METADATA and enumerates_plugins(frame)):
         return None
-    if role == PYTEST and files.watch.collects_anyway:
+    if role == PYTEST and (files.watch.collects_anyway or finds_its_start(frame)):
         return None
     for name in names:
         if name in TYPE_FUNCTIONS:
