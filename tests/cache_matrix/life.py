@@ -21,6 +21,8 @@ def findings(folder: Path, start_method: str, row: Row) -> Iterator[str]:
     spared = () if row.level is Level.COARSE and row.harmless is UNRELATED else row.harmless
     for mutation in spared:
         mutation.apply(place)
+    if row.again_arguments is not None:
+        arguments = tuple(map(place.text, row.again_arguments))
     again = world.run(*arguments, plugins=row.plugins)
     if again.sources[module] != CACHED:
         warnings = first.warnings + again.warnings
@@ -33,8 +35,8 @@ def findings(folder: Path, start_method: str, row: Row) -> Iterator[str]:
     expected = _expected(world, row, arguments)
     if changed.sources[module] != EXECUTED:
         yield "STALE, its input changed and it was not run again"
-    if changed.outcomes[module] != expected:
-        yield f"plain pytest says {expected}, iopio {changed.outcomes[module]}"
+    if changed.outcomes.get(module, {}) != expected:
+        yield f"plain pytest says {expected}, iopio {changed.outcomes.get(module)}"
     if row.visible and expected == first.outcomes[module]:
         yield f"the change alters nothing for plain pytest: {expected}"
 
@@ -44,4 +46,4 @@ def _expected(world: World, row: Row, arguments: tuple[str, ...]) -> Outcomes:
     if row.own_oracle:
         return world.run("--no-cache", *arguments, plugins=row.plugins).outcomes[world.module(row)]
     plain = tuple(word for word in arguments if word != "--")
-    return by_module(world.run_plainly(*plain, plugins=row.plugins))[world.module(row)]
+    return by_module(world.run_plainly(*plain, plugins=row.plugins)).get(world.module(row), {})

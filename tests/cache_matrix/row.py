@@ -52,8 +52,9 @@ class Row:
     level: Level = Level.PRECISE
     visible: bool = True
     module: str = "test_ROW.py"
-    #: What ``iopio run`` is given from the start, and what the run after the change is given.
+    #: What ``iopio run`` is given from the start, when it is to replay, and after the change.
     arguments: tuple[str, ...] = ()
+    again_arguments: tuple[str, ...] | None = None
     changed_arguments: tuple[str, ...] | None = None
     #: Whether pytest loads the plugins that are installed.
     plugins: bool = False

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 from cache_matrix.life import findings
 from cache_matrix.lone_rows import ROWS
+from cache_matrix.naming_rows import ROWS as NAMING_ROWS
 from cache_matrix.row import Row
 from cache_matrix.world import START_METHODS
 
@@ -37,8 +38,14 @@ def lives(
             future.cancel()
 
 
+#: How a process came about hardly matters to those about paths.
+SELECTED = [
+    *((method, row) for method in START_METHODS for row in ROWS),
+    *(("forkserver", row) for row in NAMING_ROWS),
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("row", ROWS, ids=str)
-@pytest.mark.parametrize("method", START_METHODS)
+@pytest.mark.parametrize(("method", "row"), SELECTED, ids=str)
 def test_row(method: str, row: Row, lives: Lives) -> None:
     assert lives[method, row.name].result() == []
