@@ -85,7 +85,10 @@ ROWS: tuple[Row, ...] = (
             ("args", "config.args"),
             ("invocation", "config.invocation_params.args"),
             ("options", "config.getoption('file_or_dir')"),
-            ("all_options", "sum(map(list, filter(None, [vars(config.option)['file_or_dir']])), [])"),
+            (
+                "all_options",
+                "sum(map(list, filter(None, [vars(config.option)['file_or_dir']])), [])",
+            ),
             ("source", "[config.args_source.name.replace('ARGS', 'test_ROW')]"),
         )
     ),

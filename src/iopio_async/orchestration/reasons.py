@@ -79,6 +79,8 @@ def _of_lookup(change: Change) -> str:
 
 def old_and_new(change: Change) -> str:
     """The two values, as far as they can be shown."""
+    if change.kind is InputKind.PATHS:
+        return f"was {change.old or 'nothing'}, is {change.new or 'nothing'}"
     return f"was {_shown(change.old)}, is {_shown(change.new)}"
 
 

@@ -39,7 +39,8 @@ class Observer:
     """The inputs of a project's tests as they are now.
 
     ``digests`` is the memory that outlives runs; ``load_scopes`` gives what :meth:`save_scopes`
-    gave last time, when it is first needed. ``paths`` are those that pytest is called with, as text.
+    gave last time, when it is first needed. ``paths`` are those that pytest is called with, as
+    text.
     """
 
     def __init__(

@@ -26,11 +26,19 @@ SAID = {
     "distribution numpy is not installed any more": Change(
         InputKind.DISTRIBUTION, "/site|numpy", OLD, "absent"
     ),
+    "the paths that pytest is called with, which it looks at, are others": Change(
+        InputKind.PATHS, "", "tests/test_a.py tests/test_b.py", ""
+    ),
     "what is in tests/data changed": Change(InputKind.LISTING, "tests/data", OLD, NEW),
     "the installed distributions changed in /site (pytest11)": Change(
         InputKind.DISTRIBUTIONS, "/site|pytest11", OLD, NEW
     ),
 }
+
+
+def test_paths_are_shown_in_full() -> None:
+    change = Change(InputKind.PATHS, "", "tests/test_a.py tests/test_b.py", "")
+    assert old_and_new(change) == "was tests/test_a.py tests/test_b.py, is nothing"
 
 
 @pytest.mark.parametrize("words", SAID)

@@ -309,6 +309,11 @@ def test_warm_processes_include_each_other(world: World) -> None:
     assert find(reading, InputKind.VARIABLE, "X")
 
 
+def test_paths_that_somebody_looked_at(world: World) -> None:
+    assert not find(world.read((wire.READ, b"./data.txt")), InputKind.PATHS)
+    assert find(world.read((wire.PATHS,)), InputKind.PATHS)
+
+
 @pytest.mark.parametrize(
     ("path", "length"), [(b"/none", b"1"), (b"/short", b"1000"), (b"/itself", b"23")]
 )

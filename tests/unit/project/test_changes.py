@@ -91,6 +91,7 @@ SUBJECTS = [
     (InputKind.PROJECT, ""),
     (InputKind.VARIABLE, "HOME"),
     (InputKind.ENVIRONMENT, ""),
+    (InputKind.PATHS, ""),
 ]
 
 

@@ -199,6 +199,11 @@ def test_environments_share_all_but_variables(observe: Make, root: Path) -> None
         assert other.value(kind, subject) != observer.value(kind, subject)
 
 
+def test_paths_are_those_of_the_run(observe: Make) -> None:
+    assert observe(paths="tests a").value(InputKind.PATHS, "") == "tests a"
+    assert observe().value(InputKind.PATHS, "") == ""
+
+
 def test_what_was_looked_at_is_told(observe: Make, root: Path) -> None:
     observer = observe()
     observer.value(InputKind.FILE, "data.txt")

@@ -1,12 +1,13 @@
 """Connections and name look-ups.
 
 What stays within the traced processes can be repeated: connecting, over the loopback interface or
-a socket in the private directory, to somebody of this very attempt. Everything else is impure.
+a socket in the private directory, to somebody of this very attempt. So can looking up what this
+machine calls itself, where files say it, which are inputs then. Everything else is impure.
 """
 
 import os
 
-from iopio_async.wire.observations import IMPURE
+from iopio_async.wire.observations import IMPURE, READ
 from iopio_async.worker.tracing.environment import variable
 from iopio_async.worker.tracing.record import record
 from iopio_async.worker.tracing.territory import absolute, territory
@@ -22,6 +23,9 @@ _COOKIE = b"IOPIO_ATTEMPT_ID"
 
 #: Where the kernel lists sockets: the state of those that listen, or take datagrams.
 _TABLES = (("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07"))
+
+#: The files in which the system looks names up, and which say where it looks else.
+HOSTS, SOURCES = "/etc/hosts", "/etc/nsswitch.conf"
 
 #: Ports of this attempt's own that were connected to.
 _own_ports: set[int] = set()
@@ -53,7 +57,8 @@ def looked_up(arguments: "tuple[Any, ...]") -> None:
     if isinstance(host, bytes):
         host = host.decode("ascii", "replace")
     if isinstance(host, str) and not (is_loopback(host) or is_numeric(host)):
-        _impure(f"looks up {host}")
+        if not _is_own_name(host.lower()):
+            _impure(f"looks up {host}")
 
 
 def is_loopback(host: str) -> bool:
@@ -68,6 +73,46 @@ def is_loopback(host: str) -> bool:
 def is_numeric(host: str) -> bool:
     """True for what is an address and no name."""
     return ":" in host or (bool(host) and not host.strip("0123456789."))
+
+
+def _is_own_name(host: str) -> bool:
+    """True for a name of this machine that is found without asking anybody: the files are told."""
+    if host not in _own_names():
+        return False
+    for file, says_it in ((HOSTS, _is_listed), (SOURCES, _is_derived)):
+        record.tell(READ, os.fsencode(file))
+        if says_it(_lines(file), host):
+            return True
+    return False
+
+
+def _own_names() -> "set[str]":
+    name = os.uname().nodename.lower()
+    return {name, name.partition(".")[0]}
+
+
+def _is_listed(lines: "list[list[str]]", host: str) -> bool:
+    return any(host in words[1:] for words in lines)
+
+
+def _is_derived(lines: "list[list[str]]", _: str) -> bool:
+    """True where the machine's name leads to its own addresses before anybody else is asked."""
+    for words in lines:
+        if words[0] == "hosts:":
+            return next((word for word in words[1:] if word not in {"files", "mymachines"}), "") == (
+                "myhostname"
+            )
+    return False
+
+
+def _lines(file: str) -> "list[list[str]]":
+    quiet, record.quiet = record.quiet, True
+    try:
+        text = _content(file).decode("utf-8", "replace")
+    finally:
+        record.quiet = quiet
+    lines = (line.partition("#")[0].lower().split() for line in text.splitlines())
+    return [words for words in lines if words]
 
 
 def _is_netlink(address: "tuple[Any, ...]") -> bool:

@@ -92,7 +92,7 @@ class Words(list):  # type: ignore[type-arg]
         return list, (list(list.__iter__(self)),)
 
     # Equal lists are equal; none can be hashed.
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 def _beginnings(count: int) -> "list[slice]":

@@ -51,3 +51,14 @@ def test_plumbing_is_looked_through() -> None:
     assert frame is sys._getframe()
     assert role == callers.OTHER
     assert passed == ["walk"]
+
+
+@pytest.mark.parametrize("name", ["_set_initial_conftests", "get_dirs_from_args", "elsewhere"])
+def test_looking_for_the_start(name: str) -> None:
+    names: dict[str, object] = {}
+    source = f"def {name}(look):\n    return [each() for each in iter((look,))][0]\n"
+    exec(compile(source, "/x/_pytest/config/__init__.py", "exec"), names)
+    function = names[name]
+    assert callable(function)
+    found = function(lambda: callers.finds_its_start(sys._getframe(1)))
+    assert found is (name != "elsewhere")

@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +39,39 @@ def test_look_ups(told: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> N
     assert told() == []
     network.looked_up((b"example.org", 80))
     assert told() == [(IMPURE, (b"looks up example.org in test_a.py::test_b",))]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "sources", "files"),
+    [
+        ("127.0.1.1 here.example.org here\n", "", ["hosts"]),
+        ("::1 localhost\n", "hosts: files myhostname dns # as it is\n", ["hosts", "sources"]),
+        ("1.2.3.4 other # here\n", "hosts: files dns myhostname\n", []),
+        ("", "", []),
+    ],
+)
+def test_the_name_of_this_machine(
+    told: Callable[[], Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    hosts: str,
+    sources: str,
+    files: list[str],
+) -> None:
+    named = os.uname_result(("Linux", "Here.example.org", "1", "1", "x"))
+    monkeypatch.setattr(os, "uname", lambda: named)
+    for name, text in (("hosts", hosts), ("sources", sources)):
+        (tmp_path / name).write_text(text)
+        monkeypatch.setattr(network, name.upper(), str(tmp_path / name))
+    network.looked_up(("here",))
+    network.looked_up(("other",))
+    reasons = [] if files else [b"looks up here"]
+    read = files or ["hosts", "sources"]
+    assert [fields[0].partition(b" in ")[0] for _, fields in told()] == [
+        *(os.fsencode(tmp_path / name) for name in read),
+        *reasons,
+        b"looks up other",
+    ]
 
 
 def test_connections_to_others(told: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
