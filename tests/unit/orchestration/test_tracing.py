@@ -310,8 +310,8 @@ def test_warm_processes_include_each_other(world: World) -> None:
 
 
 def test_paths_that_somebody_looked_at(world: World) -> None:
-    assert not find(world.read((wire.READ, b"./data.txt")), InputKind.PATHS)
-    assert find(world.read((wire.PATHS,)), InputKind.PATHS)
+    assert not find(world.read((wire.READ, b"./data.txt")), InputKind.PATHS, "")
+    assert find(world.read((wire.PATHS,)), InputKind.PATHS, "")
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_what_is_older_than_the_start_did_not_change(
     assert world.is_unchanged(world.seen(kind, subject))
 
 
-@pytest.mark.parametrize(("kind", "subject"), SUBJECTS[:-2])
+@pytest.mark.parametrize(("kind", "subject"), SUBJECTS[:-3])
 def test_what_is_younger_and_was_not_seen_before_may_have_changed(
     world: World, kind: InputKind, subject: str
 ) -> None:
@@ -116,7 +116,7 @@ def test_what_is_younger_and_was_not_seen_before_may_have_changed(
 #: Of what is no file's content, an earlier look is a witness too.
 SEEN_BEFORE = [
     (kind, subject)
-    for kind, subject in SUBJECTS[:-3]
+    for kind, subject in SUBJECTS[:-4]
     if kind not in {InputKind.DISTRIBUTION, InputKind.DISTRIBUTIONS}
     and (kind, subject) not in {(InputKind.MTIME, "pkg"), (InputKind.LINK, "link")}
     and not (

@@ -56,9 +56,10 @@ def looked_up(arguments: "tuple[Any, ...]") -> None:
         host = host[0] if host else None
     if isinstance(host, bytes):
         host = host.decode("ascii", "replace")
-    if isinstance(host, str) and not (is_loopback(host) or is_numeric(host)):
-        if not _is_own_name(host.lower()):
-            _impure(f"looks up {host}")
+    if not isinstance(host, str) or is_loopback(host) or is_numeric(host):
+        return
+    if not _is_own_name(host.lower()):
+        _impure(f"looks up {host}")
 
 
 def is_loopback(host: str) -> bool:
@@ -99,9 +100,9 @@ def _is_derived(lines: "list[list[str]]", _: str) -> bool:
     """True where the machine's name leads to its own addresses before anybody else is asked."""
     for words in lines:
         if words[0] == "hosts:":
-            return next((word for word in words[1:] if word not in {"files", "mymachines"}), "") == (
-                "myhostname"
-            )
+            return next(
+                (word for word in words[1:] if word not in {"files", "mymachines"}), ""
+            ) == ("myhostname")
     return False
 
 
