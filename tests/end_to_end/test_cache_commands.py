@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from end_to_end.cached import CACHED, COLOUR, DOUBLE, EXECUTED, Project, of_all
+from end_to_end.cached import CACHED, COLOUR, DOUBLE, EXECUTED, FILES, Project, of_all
 
 #: Modules that the answer of a receipt must do without: each takes longer than the answer.
 HEAVY = {"msgspec", "typer", "anyio", "asyncio", "orjson", "pytest", "rich", "argparse", "logging"}
@@ -316,6 +316,24 @@ def test_a_read_only_project_warns_once(project: Project) -> None:
     finally:
         project.folder.chmod(0o700)
     assert ran.told("warning:") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_read_only_cache_is_read_and_warns_once(project: Project) -> None:
+    assert of_all(project.sources()) == EXECUTED
+    folders = [project.cache, *(path for path in project.cache.rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o500)
+    try:
+        project.write(COLOUR, FILES[COLOUR] + "\n\ndef test_new():\n    pass\n")
+        ran = project.run()
+    finally:
+        for folder in folders:
+            folder.chmod(0o700)
+    assert (ran.sources[COLOUR], ran.sources[DOUBLE]) == (EXECUTED, CACHED)
+    assert ran.told("warning:") == 1
+    assert ran.told("nothing of this run is kept") == 1
 
 
 @pytest.mark.slow

@@ -72,6 +72,11 @@ class Run:
         self._journal = Journal(config.root, self.run_id)
         # What the cache can't be kept in, nothing else can be kept in.
         self._fault_told = cache is not None and bool(cache.warnings)
+        #: Said before the journal's fault, where it is the cache's as well.
+        self._nothing_kept = ""
+        fault = "" if config.cache_dir else self._journal.fault
+        if fault and cache is not None and cache.lies_still(fault):
+            self._nothing_kept = "nothing of this run is kept: "
         self._doubts_told = 0
         self._remembered = False
         self._guard = open_guard(config, self._warn)
@@ -174,7 +179,7 @@ class Run:
         self._stream.put(envelopes)
         if self._journal.fault and not self._fault_told and self.stats.exit_code is None:
             self._fault_told = True
-            self._session.warn(self._journal.fault)
+            self._session.warn(self._nothing_kept + self._journal.fault)
         told = self._doubts_told
         if len(self._executor.doubts) > told and self.stats.exit_code is None:
             self._doubts_told = len(self._executor.doubts)

@@ -19,7 +19,7 @@ import msgspec
 
 from iopio_async import state
 from iopio_async.cache.index import Index
-from iopio_async.cache.reader import RECEIPTS, DiskReader
+from iopio_async.cache.reader import ACTIONS, BLOBS, RECEIPTS, DiskReader
 from iopio_async.cache.secret import SECRET_BYTES, load_secret
 from iopio_async.cache.validate import Hit, Judge, Miss
 from iopio_async.cache.verdicts import verdicts
@@ -296,6 +296,20 @@ class ResultCache:
             f"audit: the stored result of {path} is wrong: {test} is "
             f"{_said(now.get(test))} now, and {_said(before.get(test))} in the cache"
         )
+
+    def lies_still(self, reason: str) -> bool:
+        """True where nothing can be written to the cache: nothing is then, for the reason given.
+
+        Nobody is warned: whoever asks has told already.
+        """
+        areas = [
+            self.folder,
+            *(state.path(self.folder, *area) for area in ((), (ACTIONS,), (BLOBS,))),
+        ]
+        if all(os.access(area, os.W_OK) for area in areas if os.path.lexists(area)):
+            return False
+        self._reader.faults.unwritable = reason
+        return True
 
     def give_up(self, error: Exception) -> None:
         """A fault of the cache's own must not cost a run: what is not recalled yet is executed."""
