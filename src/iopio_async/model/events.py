@@ -179,7 +179,8 @@ class WarningIssued(Event, frozen=True, kw_only=True, tag="warning_issued"):
     """A warning of a test (``category`` is its class), or of iopio itself.
 
     Then ``category`` is ``iopio``, or ``iopio-detail`` where it matters only to who looks closely.
-    ``iopio-report`` is no warning but a text that was asked for, such as a table of coverage.
+    ``iopio-note`` is no warning but a remark to those; ``iopio-report`` is a text that was asked
+    for, such as a table of coverage.
     """
 
     message: str

@@ -90,7 +90,11 @@ class Run:
             emit=self._emit,
             pace=self._stream.pace,
             opening=records.opening(
-                config, plan, self.run_id, cache.warnings if cache is not None else ()
+                config,
+                plan,
+                self.run_id,
+                cache.warnings if cache is not None else (),
+                cache.verdicts if cache is not None else None,
             ),
             remainder=plan.remainder,
             remainder_expected=plan.remainder_expected,

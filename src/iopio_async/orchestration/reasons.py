@@ -1,11 +1,19 @@
 """Why is a module executed, or not? In the words of somebody who edits files."""
 
+from collections.abc import Collection, Mapping, Sequence
+
 from iopio_async.cache.validate import GONE, MODULE_SCOPE, Change, Hit, Miss
 from iopio_async.model.trace import InputKind, Level
 from iopio_async.project.digests import ABSENT
 
 #: Letters of a digest that are shown.
 _SHOWN = 12
+
+#: So many reasons why modules run again are told, and so many of the modules named.
+_MOST_REASONS = 9
+_NAMED = 2
+
+_NEVER_RUN = "miss: it has not been run in this way before"
 
 _OTHERS = {
     InputKind.LINK: "the link {subject} leads elsewhere",
@@ -33,7 +41,39 @@ def told(verdict: Hit | Miss, *, failed: bool = False) -> str:
         return "miss: its result is too old"
     if failed:
         return "miss: it failed when it was run last, and what fails is run again"
-    return "miss: it has not been run in this way before"
+    return _NEVER_RUN
+
+
+def run_again(verdicts: Mapping[str, Hit | Miss], failed: Collection[str] = ()) -> list[str]:
+    """Why modules are executed, a line for each distinct reason, those of the most modules first.
+
+    ``failed`` are the modules that did when they were run last. Nothing is said where none has been
+    run before.
+    """
+    alike: dict[str, list[str]] = {}
+    for path, verdict in verdicts.items():
+        if isinstance(verdict, Miss):
+            alike.setdefault(told(verdict, failed=path in failed), []).append(path)
+    if alike.keys() <= {_NEVER_RUN}:
+        return []
+    first = sorted(alike, key=lambda reason: (-len(alike[reason]), reason))
+    shown, rest = first[:_MOST_REASONS], first[_MOST_REASONS:]
+    lines = [f"run again: {_some(alike[reason])}: {_bare(reason)}" for reason in shown]
+    if rest:
+        count = sum(len(alike[reason]) for reason in rest)
+        lines.append(f"run again: {count} more, for {len(rest)} other reasons; iopio why tells all")
+    return lines
+
+
+def _some(paths: Sequence[str]) -> str:
+    named = sorted(paths)
+    if len(named) <= _NAMED + 1:
+        return ", ".join(named)
+    return f"{', '.join(named[:_NAMED])} and {len(named) - _NAMED} more"
+
+
+def _bare(reason: str) -> str:
+    return reason.removeprefix("miss: ")
 
 
 def of_change(change: Change) -> str:

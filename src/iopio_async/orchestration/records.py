@@ -19,6 +19,7 @@ from iopio_async.project.pytest_arguments import selects
 from iopio_async.version import __version__
 
 if TYPE_CHECKING:
+    from iopio_async.cache.validate import Hit, Miss
     from iopio_async.history.machine import Machine
 
 #: So many that have become slower are named.
@@ -31,9 +32,21 @@ def new_run_id() -> str:
 
 
 def opening(
-    config: Config, plan: Plan, run_id: str, warnings: Sequence[str] = ()
+    config: Config,
+    plan: Plan,
+    run_id: str,
+    warnings: Sequence[str] = (),
+    verdicts: "Mapping[str, Hit | Miss] | None" = None,
 ) -> list[ev.AnyEvent]:
-    """The first events of a run, up to the plan; ``warnings`` beside those of its plan."""
+    """The first events of a run, up to the plan; ``warnings`` beside those of its plan.
+
+    ``verdicts`` are the cache's: whoever looks closely is told why modules are executed.
+    """
+    remarks: list[str] = []
+    if verdicts and config.verbosity >= 1:
+        from iopio_async.orchestration.reasons import run_again
+
+        remarks = run_again(verdicts, last_failed.load(config.root))
     remainder_planned = plan.remainder is not None and plan.remainder_expected
     notes = [*config.notes, *plan.warnings, *warnings]
     return [
@@ -47,6 +60,7 @@ def opening(
             started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         ),
         *(ev.WarningIssued(message=note, category="iopio") for note in notes),
+        *(ev.WarningIssued(message=remark, category="iopio-note") for remark in remarks),
     ]
 
 

@@ -277,6 +277,8 @@ class Narrator:
     def _warning_issued(self, event: ev.WarningIssued) -> str:
         if event.category == "iopio-report":
             return "" if self._quiet else self._block(escape_block(event.message, color=False))
+        if event.category == "iopio-note":
+            return self._lines(f"{_said(event)}\n") if self._detailed else ""
         if event.category in {"iopio", "iopio-detail"}:
             if self._quiet or (event.category == "iopio-detail" and not self._detailed):
                 return ""

@@ -4,7 +4,7 @@ import pytest
 
 from iopio_async.cache.validate import GONE, Change, Hit, Miss
 from iopio_async.model.trace import InputKind, Level
-from iopio_async.orchestration.reasons import level_told, of_change, old_and_new, told
+from iopio_async.orchestration.reasons import level_told, of_change, old_and_new, run_again, told
 
 OLD, NEW = "a" * 64, "b" * 64
 
@@ -34,6 +34,39 @@ SAID = {
         InputKind.DISTRIBUTIONS, "/site|pytest11", OLD, NEW
     ),
 }
+
+
+def test_why_modules_run_again() -> None:
+    changed, gone = (SAID[words] for words in ("data.json changed", "data.json is gone"))
+    verdicts: dict[str, Hit | Miss] = {
+        **{f"t{number}.py": Miss(change=changed) for number in (3, 1, 2, 4)},
+        "u.py": Miss(change=gone),
+        "v.py": Miss(),
+        "w.py": Miss(),
+        "x.py": Hit("e", "", 1.0, 2.0, 0.5),
+        "y.py": Miss(refusal="opens /dev/x"),
+    }
+    assert run_again(verdicts, {"w.py"}) == [
+        "run again: t1.py, t2.py and 2 more: data.json changed",
+        "run again: u.py: data.json is gone",
+        "run again: w.py: it failed when it was run last, and what fails is run again",
+        "run again: v.py: it has not been run in this way before",
+        "run again: y.py: not cacheable: opens /dev/x",
+    ]
+
+
+def test_reasons_beyond_count_are_counted() -> None:
+    verdicts: dict[str, Hit | Miss] = {
+        f"{number}.py": Miss(refusal=f"{number}") for number in range(30)
+    }
+    lines = run_again(verdicts)
+    assert len(lines) == 10
+    assert lines[-1] == "run again: 21 more, for 21 other reasons; iopio why tells all"
+
+
+def test_nothing_is_said_of_a_first_run() -> None:
+    assert run_again({"a.py": Miss(), "b.py": Miss()}) == []
+    assert run_again({"a.py": Hit("e", "", 1.0, 2.0, 0.5)}) == []
 
 
 def test_paths_are_shown_in_full() -> None:
