@@ -36,7 +36,8 @@ _CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOE
 #: What locking fails with where the file system can't.
 _LOCKLESS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP})
 
-_HINT_NOT_KEPT = "results of this run are not remembered"
+#: The hint of errors about the folder, for a run.
+HINT_NOT_KEPT = "results of this run are not remembered"
 
 
 def folder_of(root: str) -> str:
@@ -66,7 +67,7 @@ def ensure(folder: str, *parts: str) -> str:
             _own_folder(level)
     except OSError as error:
         raise InfrastructureError(
-            f"{level} can't be used: {error.strerror or error}", hint=_HINT_NOT_KEPT
+            f"{level} can't be used: {error.strerror or error}", hint=HINT_NOT_KEPT
         ) from error
     return level
 
@@ -87,9 +88,25 @@ def is_there(folder: str, *parts: str) -> bool:
         return False
     except OSError as error:
         raise InfrastructureError(
-            f"{level} can't be used: {error.strerror or error}", hint=_HINT_NOT_KEPT
+            f"{level} can't be used: {error.strerror or error}", hint=HINT_NOT_KEPT
         ) from error
     return True
+
+
+def is_folder_of_ours(folder: str) -> bool:
+    """False for a folder that holds something, and nothing of this or another version.
+
+    Raises:
+        InfrastructureError: it can't be looked at.
+    """
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError as error:
+        raise InfrastructureError(f"{folder} can't be used: {error.strerror or error}") from error
+    versions = (name for name in names if name[:1] == "v" and name[1:].isdigit())
+    return not names or any(versions)
 
 
 def _own_folder(folder: str) -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from iopio_async import state
 from iopio_async.cache import entries
 from iopio_async.cache.reader import SHARD_CHARS
+from iopio_async.errors import InfrastructureError
 from iopio_async.model.trace import ActionEntry
 
 
@@ -55,7 +56,7 @@ def files_of(folder: str, area: str) -> Iterator[Found]:
     """All files of ``ac`` or ``cas``, hidden ones too, shard by shard.
 
     Raises:
-        InfrastructureError: the folder can't be trusted.
+        InfrastructureError: the folder can't be trusted, or can't be listed.
     """
     if not state.is_there(folder, area):
         return
@@ -66,7 +67,11 @@ def files_of(folder: str, area: str) -> Iterator[Found]:
 
 
 def files_in(place: str) -> Iterator[Found]:
-    """All files right in a folder; none where there is no such folder."""
+    """All files right in a folder; none where there is no such folder.
+
+    Raises:
+        InfrastructureError: it can't be listed.
+    """
     for name in sorted(_names(place)):
         file = os.path.join(place, name)
         try:
@@ -90,5 +95,8 @@ def read_entry(found: Found) -> ActionEntry | None:
 def _names(place: str) -> list[str]:
     try:
         return os.listdir(place)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        # What can't be seen is not gone.
+        raise InfrastructureError(f"{place} can't be listed: {error.strerror or error}") from error

@@ -1,6 +1,8 @@
 """``iopio cache``: where results are kept, how many, whether they are sound; or away with them."""
 
+import contextlib
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import typer
@@ -8,6 +10,7 @@ import typer
 from iopio_async import state
 from iopio_async.cli import options
 from iopio_async.cli.invocation import Invocation
+from iopio_async.errors import InfrastructureError, UsageError
 from iopio_async.model.outcome import ExitCode
 
 cache_app = typer.Typer(
@@ -21,6 +24,26 @@ def _folder(context: typer.Context, rootdir: str | None, cache_dir: str | None) 
     invocation: Invocation = context.obj
     config = invocation.resolve({"rootdir": rootdir, "cache_dir": cache_dir})
     return config.cache_dir or state.folder_of(config.root)
+
+
+@contextlib.contextmanager
+def _opened(context: typer.Context, rootdir: str | None, cache_dir: str | None) -> Iterator[str]:
+    """The folder, which is a cache or is not there at all.
+
+    Raises:
+        UsageError: it is something else, or what is to be done can't be done there.
+    """
+    folder = _folder(context, rootdir, cache_dir)
+    try:
+        if not state.is_folder_of_ours(folder):
+            raise UsageError(
+                f"{folder} is no cache of iopio's",
+                hint="name the folder that iopio run --cache-dir was given",
+            )
+        yield folder
+    except InfrastructureError as error:
+        hint = "" if error.hint == state.HINT_NOT_KEPT else error.hint
+        raise UsageError(error.message, hint=hint) from error
 
 
 def path(
@@ -42,8 +65,8 @@ def stats(
     from iopio_async.cache import maintenance
     from iopio_async.reporting.wording import counted, size
 
-    folder = _folder(context, rootdir, cache_dir)
-    found = maintenance.stats(folder)
+    with _opened(context, rootdir, cache_dir) as folder:
+        found = maintenance.stats(folder)
     rows = [
         ("folder", folder),
         ("size", size(found.size_bytes)),
@@ -75,7 +98,8 @@ def verify(
     from iopio_async.cache import maintenance
     from iopio_async.reporting.wording import counted
 
-    found = maintenance.verify(_folder(context, rootdir, cache_dir))
+    with _opened(context, rootdir, cache_dir) as folder:
+        found = maintenance.verify(folder)
     for bad in found.bad:
         typer.echo(f"damaged: {bad.file}: {bad.why}")
     told = [counted(found.entries, "entry", "entries"), counted(found.blobs, "blob")]
@@ -97,7 +121,8 @@ def gc(
     from iopio_async.cache import collection
     from iopio_async.reporting.wording import counted, size
 
-    done = collection.collect(_folder(context, rootdir, cache_dir), now_s=time.time())
+    with _opened(context, rootdir, cache_dir) as folder:
+        done = collection.collect(folder, now_s=time.time())
     entries = counted(done.entries, "entry", "entries")
     removed = f"{entries} and {counted(done.blobs, 'blob')} removed"
     typer.echo(f"{removed}, {size(done.freed_bytes)} freed, {size(done.left_bytes)} left")
@@ -112,9 +137,16 @@ def clear(
 ) -> int:
     """Forget stored results: all, or those of some modules."""
     from iopio_async.cache import maintenance
+    from iopio_async.project.quotation import plainly
     from iopio_async.reporting.wording import counted
 
-    removed = maintenance.clear(_folder(context, rootdir, cache_dir), module or ())
+    with _opened(context, rootdir, cache_dir) as folder:
+        removed = maintenance.clear(folder, module or ())
+    if module and not removed:
+        raise UsageError(
+            f"nothing is stored of a module that matches {' or '.join(map(plainly, module))}",
+            hint="globs are of paths from the root directory, such as tests/unit/**",
+        )
     typer.echo(f"{counted(removed, 'module')} forgotten")
     return ExitCode.OK
 

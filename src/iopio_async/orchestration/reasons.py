@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 
 from iopio_async.cache.validate import GONE, MODULE_SCOPE, Change, Hit, Miss
+from iopio_async.model.module import REMAINDER_PATH
 from iopio_async.model.trace import InputKind, Level
 from iopio_async.project.digests import ABSENT
 
@@ -52,28 +53,29 @@ def run_again(verdicts: Mapping[str, Hit | Miss], failed: Collection[str] = ()) 
     """
     alike: dict[str, list[str]] = {}
     for path, verdict in verdicts.items():
-        if isinstance(verdict, Miss):
+        # Nobody knows whether there is anything beyond the files before it was looked for.
+        beyond = path == REMAINDER_PATH and verdict == Miss()
+        if isinstance(verdict, Miss) and not beyond:
             alike.setdefault(told(verdict, failed=path in failed), []).append(path)
     if alike.keys() <= {_NEVER_RUN}:
         return []
     first = sorted(alike, key=lambda reason: (-len(alike[reason]), reason))
     shown, rest = first[:_MOST_REASONS], first[_MOST_REASONS:]
-    lines = [f"run again: {_some(alike[reason])}: {_bare(reason)}" for reason in shown]
+    lines = [f"run again: {_some(alike[reason], reason)}" for reason in shown]
     if rest:
         count = sum(len(alike[reason]) for reason in rest)
         lines.append(f"run again: {count} more, for {len(rest)} other reasons; iopio why tells all")
     return lines
 
 
-def _some(paths: Sequence[str]) -> str:
+def _some(paths: Sequence[str], reason: str) -> str:
+    """Some of the modules, and the reason; its own file need not be named twice."""
     named = sorted(paths)
-    if len(named) <= _NAMED + 1:
-        return ", ".join(named)
-    return f"{', '.join(named[:_NAMED])} and {len(named) - _NAMED} more"
-
-
-def _bare(reason: str) -> str:
-    return reason.removeprefix("miss: ")
+    more = "" if len(named) <= _NAMED + 1 else f" and {len(named) - _NAMED} more"
+    if more:
+        named = named[:_NAMED]
+    words = reason.removeprefix("miss: ")
+    return f"{', '.join(named)}{more}: {words.removeprefix(f'{paths[0]}: ')}"
 
 
 def of_change(change: Change) -> str:

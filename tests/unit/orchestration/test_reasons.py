@@ -3,6 +3,7 @@
 import pytest
 
 from iopio_async.cache.validate import GONE, Change, Hit, Miss
+from iopio_async.model.module import REMAINDER_PATH
 from iopio_async.model.trace import InputKind, Level
 from iopio_async.orchestration.reasons import level_told, of_change, old_and_new, run_again, told
 
@@ -44,6 +45,8 @@ def test_why_modules_run_again() -> None:
         "v.py": Miss(),
         "w.py": Miss(),
         "x.py": Hit("e", "", 1.0, 2.0, 0.5),
+        REMAINDER_PATH: Miss(),
+        "src/a.py": Miss(change=SAID["src/a.py: function parse changed"]),
         "y.py": Miss(refusal="opens /dev/x"),
     }
     assert run_again(verdicts, {"w.py"}) == [
@@ -51,6 +54,7 @@ def test_why_modules_run_again() -> None:
         "run again: u.py: data.json is gone",
         "run again: w.py: it failed when it was run last, and what fails is run again",
         "run again: v.py: it has not been run in this way before",
+        "run again: src/a.py: function parse changed",
         "run again: y.py: not cacheable: opens /dev/x",
     ]
 
