@@ -106,7 +106,7 @@ def is_folder_of_ours(folder: str) -> bool:
     except OSError as error:
         raise InfrastructureError(f"{folder} can't be used: {error.strerror or error}") from error
     versions = (name for name in names if name[:1] == "v" and name[1:].isdigit())
-    return not names or any(versions)
+    return set(names) <= {".gitignore"} or any(versions)
 
 
 def _own_folder(folder: str) -> None:

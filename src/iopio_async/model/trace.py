@@ -48,8 +48,13 @@ class InputKind(StrEnum):
     DISTRIBUTIONS = "distributions"
     #: All files of the project: a digest.
     PROJECT = "project"
-    #: The paths that pytest was called with, where somebody looked at them: as text, or a digest.
+    #: The paths that pytest was called with, where somebody looked at them, and with ``conftests``
+    #: as the subject the conftests that it loads for them at its start: as text, or a digest.
     PATHS = "paths"
+
+
+#: A subject of ``InputKind.PATHS``.
+INITIAL_CONFTESTS = "conftests"
 
 
 class Level(StrEnum):

@@ -1,9 +1,10 @@
 """How a module was selected, as far as its outcome may hang on it: a part of its key.
 
 ``iopio run`` and ``iopio run tests/test_a.py`` do the same with ``tests/test_a.py`` where pytest
-starts in the same way for both: with the same root directory, configuration file and initial
-conftests. Then it does not matter whether the file or a folder above it was named, for the process
-is confined to the one file. Keys are kept apart, by the paths as they lead to the module, where
+starts in the same way for both: with the same root directory and configuration file (a part of the
+key) and the same initial conftests (an input of each module). Then it does not matter whether the
+file or a folder above it was named, for the process is confined to the one file. Keys are kept
+apart, by the paths as they lead to the module, where
 
 * only some of its tests were named, several paths lead to it, or it is one of a group;
 * it is named, and would not be collected, or in another way, by its name alone;
@@ -15,11 +16,13 @@ an input of its module, so that a result holds for just these: see ``worker.trac
 
 import os
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
+from types import MappingProxyType
 
 from iopio_async.model.config import Config
 from iopio_async.model.module import Framework, ModuleKind, TestModule
+from iopio_async.model.trace import INITIAL_CONFTESTS
 from iopio_async.planning.selection import Patterns, split_node_id
 from iopio_async.project.discovery import Discovery
 from iopio_async.project.initial_conftests import initial_conftests
@@ -49,10 +52,14 @@ class Naming:
         here = config.invocation_dir
         self._root = config.root
         self._given = tuple(given)
-        self.paths = _as_text(self._given)
         self._python_files = Patterns(pytest_config.python_files)
         conftests = initial_conftests(tree, pytest_config, here, found.roots)
-        self._start = (*options, "", pytest_config.file, *conftests)
+        #: Values of inputs, by subject.
+        self.paths = {
+            "": _as_text(self._given),
+            INITIAL_CONFTESTS: _as_text(list(map(tree.name, conftests))),
+        }
+        self._start = (*options, "", pytest_config.file)
         # Nothing was named, and what stands in for it was not found: pytest warns of that.
         astray = found.origin == "directory" and bool(pytest_config.testpaths)
         self._as_given = (
@@ -96,7 +103,7 @@ class Naming:
 class Unnamed:
     """For runs of no framework that is called with paths."""
 
-    paths = ""
+    paths: Mapping[str, str] = MappingProxyType({})
 
     def of(self, _: TestModule) -> tuple[str, ...] | None:
         """Nothing to put in the place of an action's own arguments."""

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from iopio_async.cache.validate import GONE, MODULE_SCOPE, Change, Hit, Miss
 from iopio_async.model.module import REMAINDER_PATH
-from iopio_async.model.trace import InputKind, Level
+from iopio_async.model.trace import INITIAL_CONFTESTS, InputKind, Level
 from iopio_async.project.digests import ABSENT
 
 #: Letters of a digest that are shown.
@@ -89,6 +89,8 @@ def of_change(change: Change) -> str:
         name = subject.rpartition("|")[2]
         words = ("is installed now", "is not installed any more")
         return f"distribution {name} {_became(change, *words)}"
+    if kind is InputKind.PATHS and subject == INITIAL_CONFTESTS:
+        return "pytest loads other conftests at its start, by the paths that it is called with"
     if kind in _OTHERS:
         place, _, group = subject.partition("|")
         return _OTHERS[kind].format(subject=place or ".") + (f" ({group})" if group else "")

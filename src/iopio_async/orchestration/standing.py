@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 from iopio_async.model.module import Framework
-from iopio_async.model.trace import InputKind
+from iopio_async.model.trace import INITIAL_CONFTESTS, InputKind
 from iopio_async.orchestration.places import Name
 from iopio_async.planning.overrides import matches
 from iopio_async.project.listings import DIRECTORY, is_cache
@@ -52,6 +52,8 @@ def standing_inputs(path: str, framework: Framework, entries: Iterable[str]) -> 
         names.append((InputKind.FILE, path))
     if framework is Framework.PYTEST:
         names += [(InputKind.DISTRIBUTIONS, f"{entry}|{_PLUGINS}") for entry in entries]
+        # Last: what it comes of tells more.
+        names.append((InputKind.PATHS, INITIAL_CONFTESTS))
     return names
 
 

@@ -39,8 +39,8 @@ class Observer:
     """The inputs of a project's tests as they are now.
 
     ``digests`` is the memory that outlives runs; ``load_scopes`` gives what :meth:`save_scopes`
-    gave last time, when it is first needed. ``paths`` are those that pytest is called with, as
-    text.
+    gave last time, when it is first needed. ``paths`` are those that pytest is called with, and
+    what comes of them, by subject.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Observer:
         digests: Digests | None = None,
         load_scopes: Callable[[], bytes] = bytes,
         now_ns: Callable[[], int] = time_ns,
-        paths: str = "",
+        paths: Mapping[str, str] | None = None,
     ) -> None:
         self.root = root.rstrip("/") or "/"
         self._below = self.root.rstrip("/") + "/"
@@ -59,7 +59,7 @@ class Observer:
         self.digests = digests or Digests(now_ns=now_ns)
         self._scopes = ScopeMemory(load_scopes)
         self._now_ns = now_ns
-        self._paths = paths
+        self._paths = paths or {}
         self._forget()
 
     def _forget(self) -> None:
@@ -97,7 +97,7 @@ class Observer:
             if kind is InputKind.ENVIRONMENT:
                 return self.environment.whole()
             if kind is InputKind.PATHS:
-                return self._paths
+                return self._paths.get(subject, "")
             seen_ns = self._now_ns()
             known = self._values[place] = (_KINDS[place[0]](self, subject), seen_ns)
         return known[0]

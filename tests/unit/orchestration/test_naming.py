@@ -41,8 +41,10 @@ def planned(tmp_path: Path) -> Planned:
 
 
 def named(plan: Plan, path: str = "tests/test_a.py") -> tuple[str, ...] | None:
+    """What is in the key of a module, and its input that tells of the start."""
     (module,) = [module for module in plan.modules if module.path == path]
-    return plan.naming.of(module)
+    found = plan.naming.of(module)
+    return None if found is None else (plan.naming.paths.get("conftests", ""), *found)
 
 
 ALIKE = (
@@ -117,11 +119,12 @@ def test_options_count(planned: Planned) -> None:
 
 
 def test_other_frameworks_are_called_without_paths(planned: Planned) -> None:
-    assert named(planned("tests", framework="functions")) == ()
+    plan = planned("tests", framework="functions")
+    assert plan.naming.of(plan.modules[0]) == ()
 
 
 def test_paths_as_text(planned: Planned) -> None:
-    assert planned("tests/test_a.py", "tests").naming.paths == "tests/test_a.py tests"
-    many = planned(*[f"./tests/{'../tests/' * count}" for count in range(20)]).naming.paths
+    assert planned("tests/test_a.py", "tests").naming.paths[""] == "tests/test_a.py tests"
+    many = planned(*[f"./tests/{'../tests/' * count}" for count in range(20)]).naming.paths[""]
     assert len(many) == 64
     assert " " not in many

@@ -30,6 +30,9 @@ SAID = {
     "the paths that pytest is called with, which it looks at, are others": Change(
         InputKind.PATHS, "", "tests/test_a.py tests/test_b.py", ""
     ),
+    "pytest loads other conftests at its start, by the paths that it is called with": Change(
+        InputKind.PATHS, "conftests", "tests/conftest.py", "tests/conftest.py a/conftest.py"
+    ),
     "what is in tests/data changed": Change(InputKind.LISTING, "tests/data", OLD, NEW),
     "the installed distributions changed in /site (pytest11)": Change(
         InputKind.DISTRIBUTIONS, "/site|pytest11", OLD, NEW

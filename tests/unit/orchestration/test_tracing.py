@@ -311,8 +311,9 @@ def test_warm_processes_include_each_other(world: World) -> None:
 
 def test_paths_that_somebody_looked_at(world: World) -> None:
     for records, told in ((((wire.READ, b"./data.txt"),), False), (((wire.PATHS,),), True)):
-        kinds = {each.kind for each in world.read(*records).trace.inputs}
-        assert (InputKind.PATHS in kinds) is told
+        names = {(each.kind, each.subject) for each in world.read(*records).trace.inputs}
+        assert ((InputKind.PATHS, "") in names) is told
+        assert (InputKind.PATHS, "conftests") in names
 
 
 @pytest.mark.parametrize(

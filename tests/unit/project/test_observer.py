@@ -200,7 +200,9 @@ def test_environments_share_all_but_variables(observe: Make, root: Path) -> None
 
 
 def test_paths_are_those_of_the_run(observe: Make) -> None:
-    assert observe(paths="tests a").value(InputKind.PATHS, "") == "tests a"
+    observer = observe(paths={"": "tests a", "conftests": "a"})
+    assert observer.value(InputKind.PATHS, "") == "tests a"
+    assert observer.value(InputKind.PATHS, "conftests") == "a"
     assert observe().value(InputKind.PATHS, "") == ""
 
 
