@@ -304,6 +304,22 @@ def test_cache_clear_of_all(project: Project) -> None:
     assert of_all(project.sources()) == EXECUTED
 
 
+def test_cache_clear_of_what_is_not_there(project: Project) -> None:
+    ended = project.call("cache", "clear", "--module", "nothing/**")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "nothing is stored of a module that matches nothing/**" in ended.stderr
+
+
+@pytest.mark.parametrize("word", ["stats", "verify", "gc", "clear"])
+def test_cache_commands_on_what_is_no_cache(project: Project, word: str) -> None:
+    project.write("notes/a.txt", "")
+    for place, said in (("notes", "is no cache"), ("product.py", "is not a directory")):
+        ended = project.call("cache", word, "--cache-dir", place)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        assert said in ended.stderr
+    assert (project.folder / "notes" / "a.txt").exists()
+
+
 # -- places that are not as they should be -----------------------------------------------------
 
 

@@ -231,3 +231,21 @@ def test_why_of_what_failed(project: Project) -> None:
     assert project.why(DOUBLE) == words
     (row,) = map(json.loads, project.why(DOUBLE, "--json").splitlines())
     assert row["reason"].startswith("miss: it failed")
+
+
+def test_a_run_says_why_modules_run_again(project: Project) -> None:
+    project.sources()
+    source = project.folder / "product.py"
+    source.write_text(source.read_text().replace("2 *", "2 * 1 *"))
+    reason = "function double changed" if SEES_FUNCTIONS else "changed"
+    quiet, detailed = project.call("run", "-k", "x"), project.call("run", "-v")
+    assert "run again" not in quiet.stdout
+    separator = ": " if SEES_FUNCTIONS else " "
+    assert f"\nrun again: {DOUBLE}: product.py{separator}{reason}\n" in detailed.stdout
+
+
+def test_a_run_of_a_file_and_a_run_of_all_share(project: Project) -> None:
+    assert project.sources(DOUBLE) == {DOUBLE: EXECUTED}
+    assert project.sources() == {COLOUR: EXECUTED, DOUBLE: CACHED}
+    assert project.sources(f"./{COLOUR}") == {COLOUR: CACHED}
+    assert project.sources(f"{DOUBLE}::test_more") == {DOUBLE: EXECUTED}
