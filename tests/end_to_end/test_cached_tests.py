@@ -266,6 +266,18 @@ def test_another_environment(project: Project) -> None:
     assert "2 failed" in ran.counts
 
 
+def test_whoever_looks_at_the_command_line_runs_again_with_another(project: Project) -> None:
+    project.write(
+        "tests/test_c.py",
+        "import sys\ndef test_argv():\n    assert sys.argv\n"
+        "def test_config(request):\n    assert request.config.args is not None\n"
+        "def test_neither():\n    pass\n",
+    )
+    project.executed()
+    assert project.executed() == {FAILS}
+    assert project.executed("tests/test_c.py") == {"test_c.py::test_argv", "test_c.py::test_config"}
+
+
 def test_what_fails_or_must_not_be_kept_runs_again(project: Project) -> None:
     project.write(
         "tests/test_b.py",

@@ -34,6 +34,7 @@ from iopio_async.pytest_plugin.importing import Importing
 from iopio_async.pytest_plugin.performance import REPLAYED
 from iopio_async.pytest_plugin.selection import effective_options, hindrance, unreplayable
 from iopio_async.pytest_plugin.world import World
+from iopio_async.worker.frameworks.pytest_paths import PathsWatch
 from iopio_async.worker.tracing import bytecode, functions, segments
 
 #: Outcomes of reports of tests that are stored.
@@ -75,7 +76,9 @@ def begin(config: pytest.Config) -> None:
     try:
         if given:
             os.makedirs(os.path.dirname(folder), exist_ok=True)
-        world = World(settings, root, folder, telling.warn)
+        world = World(
+            settings, root, folder, [*map(str, config.invocation_params.args)], telling.warn
+        )
     except (InfrastructureError, OSError) as error:
         telling.warn(f"no test is replayed: {error}")
         return
@@ -83,6 +86,7 @@ def begin(config: pytest.Config) -> None:
     attribution = Attribution(traces)
     importing = Importing(attribution)
     importing.start()
+    config.pluginmanager.register(PathsWatch(frozenset), "iopio-paths")
     store = TestStore(folder, telling.warn, settings.cache_ttl_s)
     session = Session(config, world, store, traces, attribution, telling)
     config.pluginmanager.register(Observing(session, importing), "iopio-observing")
@@ -176,12 +180,18 @@ class Session:
         self.executed: dict[str, Executed] = {}
         self.stories: dict[str, Story] = {}
         self.replayed = 0
+        #: Those that were read before anything was collected.
+        self.initial_conftests: list[str] = []
         self._keys: dict[str, str] = {}
 
     def key(self, file: str) -> str:
         """What the results of a file's tests are stored under."""
         if file not in self._keys:
-            self._keys[file] = self.world.key(file, effective_options(self.config))
+            options = effective_options(self.config)
+            # Those above it are an input of each of its tests.
+            path = os.path.join(self.config.rootpath, file)
+            beside = [name for name in self.initial_conftests if not _is_above(name, path)]
+            self._keys[file] = self.world.key(file, (*options, *sorted(beside)))
         return self._keys[file]
 
     def look_up(self, items: Iterable[pytest.Item]) -> None:
@@ -245,6 +255,10 @@ class Session:
                 collection.collect(self.folder)
 
 
+def _is_above(conftest: str, path: str) -> bool:
+    return path.startswith(f"{os.path.dirname(conftest).rstrip('/')}/")
+
+
 class Observing:
     """Cuts the trace into segments, and notes what becomes of the tests."""
 
@@ -253,7 +267,7 @@ class Observing:
         self._importing = importing
         self._attribution = session.attribution
         self._files: dict[str, int] = {}
-        #: The segments in which conftests were read, by the folders that these are for.
+        #: The segments in which conftests were read.
         self._conftests: dict[str, int] = {}
         self._seen: set[str] = set()
         #: Fixtures of wider scope, each with the segment in which it was set up last.
@@ -269,6 +283,12 @@ class Observing:
             segments.leave_out(str(factory.getbasetemp()))
             self._session.traces.go_on(BASE)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Note what was read whatever is collected."""
+        self._note_conftests(BASE)
+        self._session.initial_conftests = list(self._conftests)
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_make_collect_report(self, collector: Any) -> Generator[None, Any, Any]:
         """Collect each file in a segment of its own."""
@@ -276,7 +296,7 @@ class Observing:
         is_inside = isinstance(collector, pytest.File | pytest.Class)
         if not is_inside or isinstance(collector, pytest.Package) or self._attribution.active != 0:
             return (yield)
-        self._note_conftests(0)
+        self._note_conftests(BASE)
         with self._attribution.within(self._files.get(path)) as number:
             self._files[path] = number
             result = yield
@@ -287,7 +307,7 @@ class Observing:
         for name, _ in self._session.config.pluginmanager.list_name_plugin():
             if name not in self._seen and name.endswith("conftest.py"):
                 self._seen.add(name)
-                self._conftests[os.path.dirname(name)] = segment
+                self._conftests[name] = segment
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, Any, Any]:
@@ -311,8 +331,8 @@ class Observing:
             finally:
                 self._running = None
         path = str(item.path)
-        for folder, segment in self._conftests.items():
-            if path.startswith(f"{folder.rstrip('/')}/"):
+        for conftest, segment in self._conftests.items():
+            if _is_above(conftest, path):
                 self._attribution.need(number, segment)
         if path in self._files:
             self._attribution.need(number, self._files[path])

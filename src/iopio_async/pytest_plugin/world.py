@@ -1,5 +1,6 @@
 """What the results of tests depend on, as it is now; and the trace of a session → their inputs."""
 
+import json
 import os
 import sys
 import tempfile
@@ -39,7 +40,14 @@ class World:
         InfrastructureError: the folder of results can't be used.
     """
 
-    def __init__(self, config: Config, root: str, folder: str, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        root: str,
+        folder: str,
+        arguments: Sequence[str],
+        warn: Callable[[str], None],
+    ) -> None:
         self._root = root
         self._folder = folder
         try:
@@ -49,7 +57,8 @@ class World:
         self._digests = Digests(DiskReader(folder, warn=warn).read(DIGESTS) or b"")
         ignored = (*config.cache.ignore_env, *OF_THE_SESSION)
         environment = Environment(secret, dict(os.environ), ignored=ignored)
-        self._observer = Observer(root, environment, digests=self._digests)
+        paths = {"": json.dumps(arguments)}
+        self._observer = Observer(root, environment, digests=self._digests, paths=paths)
         keyed = environment.keyed(config.cache.env)
         self._keys = KeyMaker(interpreter.identity(self._digests), keyed, config.cache)
         self._judge = Judge(self._observer.current, self._observer.scopes_of)

@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from iopio_async.cache.reader import SECRET
+from iopio_async.cache.secret import SECRET_BYTES
 from iopio_async.cache.validate import Miss
 from iopio_async.model import events as ev
 from iopio_async.model.config import CacheRules, Config
@@ -16,8 +18,6 @@ from iopio_async.model.module import REMAINDER_PATH
 from iopio_async.model.outcome import Outcome
 from iopio_async.orchestration.lookup import (
     RECEIPTS,
-    SECRET,
-    SECRET_BYTES,
     ResultCache,
     open_cache,
 )
