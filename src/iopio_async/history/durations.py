@@ -13,7 +13,7 @@ then, under a lock for which nobody waits long. Whatever is damaged reads as if 
 import contextlib
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Self
 
 import msgspec
@@ -30,6 +30,7 @@ from iopio_async.history.samples import (
     summary,
 )
 from iopio_async.history.timings import Collected, TestTimings, printable
+from iopio_async.history.turns import LOCK_DEADLINE_S, taken
 from iopio_async.model.outcome import ModuleStatus, Outcome, Source
 from iopio_async.model.stats import ModuleStats, RunStats
 from iopio_async.planning.estimate import ModuleSummary
@@ -38,10 +39,6 @@ _FOLDER = "durations"
 _TESTS = "tests"
 _INDEX = "index"
 _MARK = b"iopio durations 1\n"
-
-#: So long a run waits for another one that is writing, before it goes without.
-LOCK_DEADLINE_S = 0.5
-_LOCK_PAUSE_S = 0.01
 
 #: A module that was in no run for so long is forgotten.
 FORGOTTEN_AFTER_DAYS = 90
@@ -201,7 +198,7 @@ class History:
         try:
             for path, news in self._news.items():
                 self._store_tests(path, news)
-            with _locked(os.path.join(self._folder, "lock"), self._deadline_s):
+            with taken(os.path.join(self._folder, "lock"), self._deadline_s):
                 self._store_index()
         except OSError as error:
             raise InfrastructureError(
@@ -268,25 +265,3 @@ def _timings(module: ModuleStats, told: Collected) -> TestTimings:
         shared_s=told.shared_s,
         whole=told.whole,
     )
-
-
-@contextlib.contextmanager
-def _locked(file: str, deadline_s: float) -> Iterator[None]:
-    """Hold the lock that all writers of this history take.
-
-    Raises:
-        InfrastructureError: somebody else holds it beyond the deadline.
-        OSError: the file can't be opened.
-    """
-    descriptor = state.open_lock(file)
-    try:
-        until_s = time.monotonic() + deadline_s
-        while not state.try_lock(descriptor):
-            if time.monotonic() >= until_s:
-                raise InfrastructureError(
-                    f"another run holds {file}", hint="durations of this run are not remembered"
-                )
-            time.sleep(_LOCK_PAUSE_S)
-        yield
-    finally:
-        os.close(descriptor)

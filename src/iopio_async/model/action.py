@@ -5,7 +5,7 @@ import msgspec
 from iopio_async.model.module import Framework, ModuleKind
 
 #: Counted up whenever a worker of one version could not serve an orchestrator of another.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

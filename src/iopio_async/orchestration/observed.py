@@ -44,6 +44,12 @@ class Observed:
         self.emptied: dict[bytes, None] = {}
         self.appended: dict[bytes, None] = {}
         self.rewritten: dict[bytes, None] = {}
+        #: All paths that were written, whoever made them; true for those that were only added to.
+        self.wrote: dict[bytes, bool] = {}
+        self.databases: dict[bytes, None] = {}
+        #: Ports, and paths of sockets.
+        self.bound: dict[bytes, None] = {}
+        self.connected: dict[bytes, None] = {}
         self.finds: dict[Find, None] = {}
         self.variables: dict[bytes, None] = {}
         self.packages: dict[bytes, None] = {}
@@ -122,6 +128,7 @@ class Observed:
 
     def _write(self, fields: tuple[bytes, ...]) -> None:
         path, existed, kept = fields
+        self.wrote[path] = kept == b"1" and self.wrote.get(path, True)
         if path in self.rewritten or path in self.appended or self.was_made(path):
             return
         if existed != b"1":
@@ -182,6 +189,9 @@ _ADDING: dict[bytes, Callable[[Observed, tuple[bytes, ...]], None]] = {
         {fields[0] if fields else b"": None}
     ),
     wire.PROCESS: lambda observed, fields: observed.processes.update({fields[0]: None}),
+    wire.BIND: lambda observed, fields: observed.bound.update({fields[0]: None}),
+    wire.CONNECT: lambda observed, fields: observed.connected.update({fields[0]: None}),
+    wire.DATABASE: lambda observed, fields: observed.databases.update({fields[0]: None}),
     wire.OPAQUE: lambda observed, fields: observed.opaque.update({fields[0]: None}),
     wire.IMPURE: lambda observed, fields: observed.impure.update({fields[0]: None}),
 }

@@ -4,13 +4,18 @@ The source does not tell everything: a name may be computed. What modules were o
 paths and ports is compared over a run. A resource that two of them used, at least one of them in a
 way that the other can notice, is *contested*: each of its users gets a claim on it. Those that only
 append to the same file are left alone, since a log that nobody reads keeps no test from passing;
-so are files that tools keep for themselves.
+so are files that tools keep for themselves, and those that several modules make anew with the same
+content, since whoever finds them takes them as they are: a cache. What most of many modules use
+alike is set up for all of them, by a conftest or a plugin: it would keep everything from
+overlapping, and is told instead of learned (``crowds``).
 
 A user that was executed ``FORGET_AFTER`` times without touching the resource again is forgotten; at
 once where its source has changed meanwhile. What is left of fewer than two users, or of readers
-alone, is no conflict any more. A module that was not executed, or not observed whole, says nothing.
+alone, is no conflict any more. A module that was not executed says nothing, and one that did not
+run to its proper end does not say what it leaves alone.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
@@ -25,6 +30,9 @@ FORGET_AFTER = 3
 _TOOLS_NAMES = frozenset(
     {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".coverage"}
 )
+#: Something that so many modules use alike, and most of those that ran, belongs to all of them.
+CROWD = 10
+
 _TOOLS_STARTS = (".coverage.",)
 _TOOLS_ENDS = (".pyc", ".pyo")
 
@@ -36,20 +44,34 @@ class Use(StrEnum):
     APPENDED = "appended to"
     WROTE = "wrote"
     BOUND = "bound"
+    CONNECTED = "connected to"
 
 
 #: Any two of these by two modules, in either order, leave both results as they are.
-_PEACEFUL = frozenset({(Use.READ, Use.READ), (Use.APPENDED, Use.APPENDED)})
+_PEACEFUL = frozenset((use, use) for use in (Use.READ, Use.APPENDED, Use.CONNECTED))
+
+
+class Left(msgspec.Struct, frozen=True, array_like=True):
+    """A file as a module left it: the digest of its content, and whether it was not there before.
+
+    The digest is empty where nobody looked.
+    """
+
+    digest: str = ""
+    made: bool = False
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
-    """What one whole execution of a module was seen to use, by the names of resources.
+    """What one execution of a module was seen to use, by the names of resources.
 
-    ``digest`` is that of the module's source; private folders are left out by who looks.
+    ``digest`` is that of the module's source; private folders are left out by who looks. It is
+    ``whole`` where the module ran to its proper end. ``left`` is what it wrote as it was then.
     """
 
     digest: str
     uses: Mapping[str, Use] = {}
+    left: Mapping[str, Left] = {}
+    whole: bool = True
 
 
 class Learned(msgspec.Struct, frozen=True, array_like=True):
@@ -58,7 +80,10 @@ class Learned(msgspec.Struct, frozen=True, array_like=True):
     use: Use
     digest: str
     unseen: int = 0
+    left: Left = Left()
 
+
+_NOT_LOOKED = Left()
 
 #: The users of each contested resource, by module.
 Conflicts = dict[str, dict[str, Learned]]
@@ -87,11 +112,27 @@ def learn(known: Conflicts, sights: Mapping[str, Sight]) -> Conflicts:
     for module, sight in sights.items():
         for resource, use in sight.uses.items():
             if is_shareable(resource):
-                users.setdefault(resource, {})[module] = Learned(use, sight.digest)
+                left = sight.left.get(resource, _NOT_LOOKED)
+                users.setdefault(resource, {})[module] = Learned(use, sight.digest, left=left)
+    for resource in crowds(sights):
+        users.pop(resource, None)
     return {
         resource: dict(sorted(users[resource].items()))
         for resource in sorted(users)
-        if _is_contested(each.use for each in users[resource].values())
+        if is_contested(users[resource].values())
+    }
+
+
+def crowds(sights: Mapping[str, Sight]) -> dict[str, int]:
+    """What is contested by most of many modules that ran alike, and by how many."""
+    counts: Counter[tuple[str, Use]] = Counter()
+    for sight in sights.values():
+        counts.update(each for each in sight.uses.items())
+    return {
+        resource: count
+        for (resource, use), count in sorted(counts.items())
+        if count >= CROWD and 2 * count > len(sights) and (use, use) not in _PEACEFUL
+        if is_shareable(resource)
     }
 
 
@@ -99,8 +140,9 @@ def claims_of_learned(conflicts: Conflicts) -> dict[str, tuple[Claim, ...]]:
     """The claims that keep the users of contested resources apart, by module."""
     found: dict[str, list[Claim]] = {}
     for resource, users in conflicts.items():
+        together = _together(each.use for each in users.values())
         for module, learned in users.items():
-            mode = Mode.SHARED if learned.use is Use.READ else Mode.EXCLUSIVE
+            mode = Mode.SHARED if learned.use in together else Mode.EXCLUSIVE
             others = [f"{other} {each.use} it" for other, each in users.items() if other != module]
             more = f" and {len(others) - 1} more" if len(others) > 1 else ""
             why = f"was seen: {learned.use} it, and {others[0]}{more}"
@@ -112,15 +154,29 @@ def claims_of_learned(conflicts: Conflicts) -> dict[str, tuple[Claim, ...]]:
 
 def _left(learned: Learned, sight: Sight | None, resource: str) -> Learned | None:
     """What is left of a user, after an execution that may have touched the resource or not."""
-    if sight is None or resource in sight.uses:
+    if sight is None or resource in sight.uses or not sight.whole:
         return learned
     if sight.digest != learned.digest or learned.unseen + 1 >= FORGET_AFTER:
         return None
-    return Learned(learned.use, learned.digest, learned.unseen + 1)
+    return Learned(learned.use, learned.digest, learned.unseen + 1, learned.left)
 
 
-def _is_contested(uses: Iterable[Use]) -> bool:
+def _together(uses: Iterable[Use]) -> frozenset[Use]:
+    """The uses that need not be alone: either all that read or all that add, whoever is more."""
+    counts = Counter(uses)
+    most = Use.READ if counts[Use.READ] >= counts[Use.APPENDED] else Use.APPENDED
+    return frozenset({most, Use.CONNECTED})
+
+
+def is_contested(users: Iterable[Learned]) -> bool:
     """Two users, one of which can notice the other."""
-    every = list(uses)
+    every = list(users)
+    writers = [each.left for each in every if each.use is Use.WROTE]
+    if (
+        len(writers) > 1
+        and any(each.made for each in writers)
+        and all(each.digest == writers[0].digest != "" for each in writers)
+    ):
+        return False
     # Where all others are at peace with the first they all do the same, and so with each other.
-    return any((every[0], other) not in _PEACEFUL for other in every[1:])
+    return any((every[0].use, other.use) not in _PEACEFUL for other in every[1:])

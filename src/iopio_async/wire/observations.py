@@ -29,11 +29,16 @@ letter          fields                                what was observed
 ``CODE``        path, qualified name, first line      a function of a source file was begun
 ``PROCESS``     executable                            a program that can't be traced was begun
 ``PATHS``                                             the paths that pytest was called with count
+``BIND``        port, or path                         a socket is bound to it; ``0``: to any port
+``CONNECT``     port, or path                         a socket is connected to somebody else's,
+                                                      on this machine
+``DATABASE``    path                                  a file that a library may read and write
 ``OPAQUE``      reason                                something that can't be followed
 ``IMPURE``      reason                                something that can't be repeated
 ==============  ====================================  ==============================================
 
-Paths are absolute and lexically normal, as bytes of the file system.
+Paths are absolute and lexically normal, as bytes of the file system. ``kept`` is told of what was
+not there before, too, where its content is added to.
 """
 
 BEGIN = b"B"
@@ -54,6 +59,9 @@ PACKAGE = b"D"
 CODE = b"C"
 PROCESS = b"X"
 PATHS = b"G"
+BIND = b"N"
+CONNECT = b"Q"
+DATABASE = b"J"
 OPAQUE = b"O"
 IMPURE = b"U"
 

@@ -42,6 +42,7 @@ HANDLERS: "dict[str, Callable[[tuple[Any, ...]], None]]" = {
     "os.system": processes.shell_run,
     "os.truncate": files.truncated,
     "os.utime": files.changed,
+    "socket.bind": network.bound,
     "socket.connect": network.connected,
     "socket.getaddrinfo": network.looked_up,
     "socket.gethostbyaddr": network.looked_up,

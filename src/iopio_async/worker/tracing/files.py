@@ -7,7 +7,7 @@ event that does not say which directory: it is wrapped.
 
 import os
 
-from iopio_async.wire.observations import IMPURE, LIST, READ, SOURCE, STAT, TYPE, WRITE
+from iopio_async.wire.observations import DATABASE, IMPURE, LIST, READ, SOURCE, STAT, TYPE, WRITE
 from iopio_async.worker.tracing import callers
 from iopio_async.worker.tracing.bytecode import source_of as compiled_from
 from iopio_async.worker.tracing.callers import (
@@ -215,13 +215,13 @@ def told_type(path: str) -> None:
 
 
 def told_write(path: str, *, kept: bool) -> None:
-    """A path is created, changed or removed; ``kept`` where its content goes on."""
+    """A path is created, changed or removed; ``kept`` where what is in it, if it is, goes on."""
     if path in watch.written or territory.drops(path):
         return
     if "/__pycache__" in path or path.endswith(".pyc") or special(path) is not None:
         return
     existed = _exists(path)
-    record.tell(WRITE, _fsencode(path), b"1" if existed else b"", b"1" if existed and kept else b"")
+    record.tell(WRITE, _fsencode(path), b"1" if existed else b"", b"1" if kept else b"")
     watch.written.add(path)
 
 
@@ -281,10 +281,12 @@ def database_connected(arguments: "tuple[Any, ...]") -> None:
     text = name if type(name) is str else ""
     if not text and name is not None and type(name) is not str:
         text = absolute(name)
+    changing = True
     if text.startswith("file:"):
         text, _, query = text[5:].partition("?")
         if "mode=memory" in query:
             return
+        changing = "mode=ro" not in query and "immutable=1" not in query
         text = _unquoted(text)
         if text.startswith("//"):
             text = "/" + text[2:].partition("/")[2]
@@ -295,6 +297,8 @@ def database_connected(arguments: "tuple[Any, ...]") -> None:
         if not _exists(path):
             told_write(path, kept=False)
         told_read(path)
+        if changing and not territory.drops(path) and special(path) is None:
+            record.tell(DATABASE, _fsencode(path))
 
 
 def _unquoted(text: str) -> str:

@@ -3,11 +3,15 @@
 What stays within the traced processes can be repeated: connecting, over the loopback interface or
 a socket in the private directory, to somebody of this very attempt. So can looking up what this
 machine calls itself, where files say it, which are inputs then. Everything else is impure.
+
+Which ports and sockets of this machine are bound, and which of others are connected to, is told as
+well: two modules that do so get in each other's way. It is told before it is tried, as all is, and
+whatever comes of it: a port that could not be had because somebody else had it is the very case.
 """
 
 import os
 
-from iopio_async.wire.observations import IMPURE, READ
+from iopio_async.wire.observations import BIND, CONNECT, IMPURE, READ
 from iopio_async.worker.tracing.environment import variable
 from iopio_async.worker.tracing.record import record
 from iopio_async.worker.tracing.territory import absolute, territory
@@ -38,15 +42,33 @@ def connected(arguments: "tuple[Any, ...]") -> None:
         return
     if isinstance(address, tuple):
         if len(address) >= 2 and isinstance(address[0], str) and isinstance(address[1], int):
-            if not (is_loopback(address[0]) and _is_own(address[1])):
+            local = is_loopback(address[0])
+            if not (local and _is_own(address[1])):
                 _impure(f"connects to {address[0]}:{address[1]}")
+                if local:
+                    record.tell(CONNECT, b"%d" % address[1])
         elif not _is_netlink(address):
             _impure(f"connects to {address}")
     elif isinstance(address, (str, bytes)):
         text = os.fsdecode(address)
         # An abstract name begins with NUL: nobody else's by accident.
-        if text[:1] not in {"", "\0"} and not territory.drops_private(absolute(text)):
+        path = absolute(text) if text[:1] not in {"", "\0"} else ""
+        if path and not territory.drops_private(path):
             _impure(f"connects to {text}")
+            record.tell(CONNECT, os.fsencode(path))
+
+
+def bound(arguments: "tuple[Any, ...]") -> None:
+    """``socket.bind``: the socket, and an address."""
+    address = arguments[1]
+    if isinstance(address, tuple):
+        if len(address) >= 2 and isinstance(address[0], str) and isinstance(address[1], int):
+            record.tell(BIND, b"%d" % address[1])
+    elif isinstance(address, (str, bytes)):
+        text = os.fsdecode(address)
+        path = absolute(text) if text[:1] not in {"", "\0"} else ""
+        if path and not territory.drops_private(path):
+            record.tell(BIND, os.fsencode(path))
 
 
 def looked_up(arguments: "tuple[Any, ...]") -> None:
