@@ -1,8 +1,8 @@
 """What modules were seen to contend for, as it is kept between runs.
 
 One small file, which is there only where anything was learned. Runs at the same time bring what
-they saw into the file as it is by then, one after the other; whatever is damaged reads as if nothing
-had been learned, and costs just that.
+they saw into the file as it is by then, one after the other; whatever is damaged reads as if
+nothing had been learned, and costs just that.
 """
 
 import contextlib
