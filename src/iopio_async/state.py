@@ -17,6 +17,9 @@ from iopio_async.errors import InfrastructureError
 
 FOLDER = ".test_cache"
 
+#: What modules were seen to contend for: a file that is only there where they were.
+LEARNED = "learned"
+
 #: The version of everything below the folder; another version lives beside it.
 VERSION = "v1"
 

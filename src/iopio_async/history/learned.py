@@ -17,9 +17,6 @@ from iopio_async.history import sealed
 from iopio_async.history.turns import taken
 from iopio_async.planning.learned import Conflicts
 
-#: The name of the file, beside the claims that the source tells.
-LEARNED = "learned"
-
 _MARK = b"iopio learned 1\n"
 
 _decoder = msgspec.msgpack.Decoder(Conflicts)
@@ -29,15 +26,10 @@ def load(folder: str) -> Conflicts:
     """What is known; nothing where there is no whole file in ``folder``, or it can't be trusted."""
     with contextlib.suppress(InfrastructureError, msgspec.DecodeError, UnicodeDecodeError):
         if state.is_there(folder):
-            body = sealed.read(state.path(folder, LEARNED), _MARK)
+            body = sealed.read(state.path(folder, state.LEARNED), _MARK)
             if body is not None:
                 return _decoder.decode(body)
     return {}
-
-
-def is_any(folder: str) -> bool:
-    """Say whether there is anything to load."""
-    return os.path.lexists(state.path(folder, LEARNED))
 
 
 def update(folder: str, change: Callable[[Conflicts], Conflicts]) -> Conflicts:
@@ -47,9 +39,9 @@ def update(folder: str, change: Callable[[Conflicts], Conflicts]) -> Conflicts:
         InfrastructureError: it can't be written, or another run does not stop writing.
     """
     inside = state.ensure(folder)
-    file = os.path.join(inside, LEARNED)
+    file = os.path.join(inside, state.LEARNED)
     try:
-        with taken(os.path.join(inside, f"{LEARNED}.lock")):
+        with taken(os.path.join(inside, f"{state.LEARNED}.lock")):
             before = load(folder)
             after = change(before)
             if after:

@@ -40,7 +40,7 @@ from iopio_async.project.pytest_config import locate_pytest_config
 from iopio_async.project.python_files import python_files
 
 #: The name of what is kept; ``FORMAT`` is counted up whenever it can't be read any more.
-CLAIMS, FORMAT = "claims", 1
+CLAIMS, FORMAT = "claims", 2
 
 _DJANGO_SETTINGS = re.compile(r"DJANGO_SETTINGS_MODULE\s*=\s*[\"']?([\w.]+)")
 
@@ -181,6 +181,10 @@ class ClaimsSource:
         return ClaimedPlan(capacities=self._capacities, warnings=(message,))
 
     def _plan(self, found: Mapping[str, ModuleClaims]) -> ClaimedPlan:
+        if os.path.lexists(state.path(self._folder, state.LEARNED)):
+            from iopio_async.orchestration.learning import with_learned
+
+            found = with_learned(found, self._folder)
         self._warn_of_needs(found)
         return ClaimedPlan(
             claims={path: each for path, each in found.items() if each != NOTHING_CLAIMED},

@@ -146,6 +146,7 @@ class Run:
                 await self._session.run()
                 if self._cache is not None:
                     await self._cache.close()
+                    self._learn(self._cache)
                 self._remember()
                 failed = self._has_slowed_down()
                 self._session.close(failed=await self._covers_too_little() or failed)
@@ -190,6 +191,29 @@ class Run:
             for doubt in self._executor.doubts[told:]:
                 message = f"processes are started in a slower way: {doubt}"
                 self._session.warn(message, category="iopio-detail")
+
+    def _learn(self, cache: ResultCache) -> None:
+        """Find out which modules contend for something that their source does not tell."""
+        if self.config.no_locks or not cache.witnessed:
+            return
+        # Runs that replay everything have no use for it.
+        from iopio_async.orchestration import learning
+
+        try:
+            told = learning.learn_from(
+                cache.folder,
+                cache.witnessed,
+                self._session.claimed,
+                filtered=records.is_filtered(self.config),
+            )
+        except InfrastructureError as error:
+            told = [] if self._fault_told else [learning.Lesson(error.message, "iopio")]
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            message = f"what modules contend for is not learned, for an internal error: {why}"
+            told = [learning.Lesson(message, "iopio-detail")]
+        for lesson in told:
+            self._session.warn(lesson.message, category=lesson.category)
 
     def _remember(self) -> None:
         """Bring what is known of the modules up to date."""

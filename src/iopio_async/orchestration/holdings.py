@@ -57,6 +57,8 @@ class Holdings:
         #: at the start. To mind other runs from the first module on is not worth that delay.
         self._strict = bool(config.resources)
         self._plan = ClaimedPlan()
+        #: It is known what is claimed.
+        self._is_known = False
         self._held: Mapping[str, tuple[Claim, ...]] = {}
         self._modules: tuple[TestModule, ...] = ()
         #: The claims that a unit has anyway, and the paths of its modules, by its name.
@@ -67,6 +69,11 @@ class Holdings:
     def waiting(self) -> bool:
         """Nothing may start yet."""
         return self.pending and self._strict
+
+    @property
+    def plan(self) -> ClaimedPlan | None:
+        """What the modules claim that are executed, if it is known."""
+        return self._plan if self._is_known else None
 
     def expect(self, modules: Sequence[TestModule]) -> Sequence[str]:
         """These are going to be executed; what is worth a warning. Called once, before all else."""
@@ -130,7 +137,7 @@ class Holdings:
             scope.cancel()
 
     def _learn(self, plan: ClaimedPlan) -> None:
-        self._plan = plan
+        self._plan, self._is_known = plan, True
         paths = [*(module.path for module in self._modules), REMAINDER_PATH]
         self._held = plan.held(dict.fromkeys(paths))
 

@@ -22,13 +22,14 @@ from iopio_async.cache.ports import CLEAN_STATUSES, Clean
 from iopio_async.cache.reader import DiskReader
 from iopio_async.errors import InfrastructureError
 from iopio_async.model import events as ev
-from iopio_async.model.module import TestModule
+from iopio_async.model.module import ModuleKind, TestModule
 from iopio_async.model.stats import ModuleStats
 from iopio_async.model.trace import Input, InputKind, Level, StoredResult, Trace
 from iopio_async.orchestration.coverage import Coverage
 from iopio_async.orchestration.covered import packed
 from iopio_async.orchestration.kept_traces import keep_trace
 from iopio_async.orchestration.lookup import ResultCache, Variables
+from iopio_async.orchestration.sights import Seen
 from iopio_async.orchestration.tracing import TraceReader
 from iopio_async.project.changes import Recheck
 from iopio_async.project.digests import changed_ns
@@ -37,6 +38,14 @@ from iopio_async.wire.codec import encode_events
 
 #: Results of modules that ended within so long are kept together.
 GATHER_S = 0.5
+
+
+class Witnessed(NamedTuple):
+    """What a module was seen to do, the digest of its source, and whether it ran as a whole."""
+
+    seen: Seen
+    digest: str
+    whole: bool
 
 
 class _Story(NamedTuple):
@@ -85,6 +94,8 @@ class Keeper:
         self._kept_s = time.monotonic()
         self._readers: dict[Variables, TraceReader] = {}
         self._disturbed = False
+        #: What modules did that were executed, by path.
+        self.witnessed: dict[str, Witnessed] = {}
 
     def heard(self, events: Sequence[ev.AnyEvent]) -> None:
         """These were told in this run."""
@@ -141,10 +152,15 @@ class Keeper:
     async def _keep(self, ended: _Ended, observer: Observer, recheck: Recheck) -> None:
         module, stats, story = ended
         key = self._cache.key(module)
-        trace, written = self._reader(module, observer).read(
+        trace, written, seen = self._reader(module, observer).read(
             *story.traces, module=module.path, framework=module.framework
         )
         is_clean = stats.status in CLEAN_STATUSES and stats.attempts == 1
+        # What modules of a group do is told of all of them together.
+        if seen is not None and module.kind is ModuleKind.FILE and not module.group:
+            digest = observer.value(InputKind.FILE, module.path)
+            whole = is_clean and not module.selectors
+            self.witnessed[module.path] = Witnessed(seen, digest, whole)
         self._cache.wrote(module.path, written, whole=is_clean)
         if not is_clean:
             return
@@ -183,6 +199,7 @@ class Keeper:
                 _read_beginning,
                 start_ns=self._start_ns,
                 rules=self._cache.config.cache,
+                own=self._cache.folder,
             )
         return self._readers[variables]
 

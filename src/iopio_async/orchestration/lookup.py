@@ -43,7 +43,7 @@ from iopio_async.wire.codec import decode_events
 
 if TYPE_CHECKING:
     from iopio_async.orchestration.coverage import Coverage
-    from iopio_async.orchestration.keeping import Keeper
+    from iopio_async.orchestration.keeping import Keeper, Witnessed
 
 #: What an observer remembers between runs.
 DIGESTS, SCOPES = "digests", "scopes"
@@ -318,6 +318,11 @@ class ResultCache:
     def wrote(self, path: str, written: Collection[str], *, whole: bool) -> None:
         """The module was executed, and left this written; ``whole`` if it wrote nothing else."""
         self._outputs.note(path, written if whole else {*self._outputs.of(path), *written})
+
+    @property
+    def witnessed(self) -> "Mapping[str, Witnessed]":
+        """What modules of this run were seen to do, by path."""
+        return self._keeper.witnessed if self._keeper is not None else {}
 
     async def close(self) -> None:
         """Keep what waits to be kept, and write what later runs are quicker with."""

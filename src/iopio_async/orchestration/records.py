@@ -75,8 +75,7 @@ def remember(
     Raises:
         InfrastructureError: it can't be written.
     """
-    by_id = any("::" in path for path in config.paths)
-    filtered = bool(by_id or config.keyword or config.markers or selects(config.arguments))
+    filtered = is_filtered(config)
     asked = {module.path: module.selectors for module in plan.modules}
     last_failed.store(config.root, stats, asked=asked, filtered=filtered)
     if stats.sources[Source.EXECUTED]:
@@ -89,6 +88,12 @@ def remember(
         series.remove(config.root, history.forgotten)
         if not filtered:
             series.record(config.root, stats, machine_of(config), asked=asked)
+
+
+def is_filtered(config: Config) -> bool:
+    """Say whether some tests of some modules are left out on purpose."""
+    by_id = any("::" in path for path in config.paths)
+    return bool(by_id or config.keyword or config.markers or selects(config.arguments))
 
 
 def machine_of(config: Config) -> "Machine":

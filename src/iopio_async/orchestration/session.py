@@ -34,6 +34,7 @@ from iopio_async.model.outcome import (
 )
 from iopio_async.model.stats import RunStats
 from iopio_async.orchestration.batches import BatchNarration
+from iopio_async.orchestration.claims import ClaimedPlan
 from iopio_async.orchestration.guard_port import Guard
 from iopio_async.orchestration.holdings import Claims, Holdings
 from iopio_async.orchestration.lost_time import LostTime
@@ -147,6 +148,11 @@ class Session:
         self.stats = RunStats()
         #: What the processes of each module told of its tests.
         self.collected: dict[str, Collected] = {}
+
+    @property
+    def claimed(self) -> ClaimedPlan | None:
+        """What the modules claim that are executed, if it is known."""
+        return self._holdings.plan
 
     # -- the run -------------------------------------------------------------------------------
 

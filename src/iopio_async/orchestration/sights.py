@@ -16,7 +16,7 @@ binds others of that range, has asked for those before.
 
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -51,19 +51,19 @@ class Seen(NamedTuple):
     left: dict[str, Left] = {}  # noqa: RUF012 - never changed
 
 
-NOTHING_SEEN = Seen({})
-
-
 class Sights:
     """Looks at what modules of one run did, which began at ``start_ns``.
 
-    ``home`` is the user's folder, ``caches`` are further folders that are nobody's business.
+    ``environ`` names the user's folders, ``own`` is one that iopio keeps for itself.
     """
 
-    def __init__(self, places: Places, *, start_ns: int, home: str, caches: Sequence[str]) -> None:
+    def __init__(
+        self, places: Places, *, start_ns: int, environ: Mapping[str, str], own: str
+    ) -> None:
         self._places = places
         self._start_ns = start_ns - _SLACK_NS
-        folders = (os.path.join(home, ".cache") if home else "", *caches)
+        home = environ.get("HOME", "")
+        folders = (f"{home}/.cache" if home else "", environ.get("XDG_CACHE_HOME", ""), own)
         self._caches = tuple(f"{folder.rstrip('/')}/" for folder in folders if folder)
         self._subjects: dict[bytes, str] = {}
 

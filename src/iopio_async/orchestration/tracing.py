@@ -31,6 +31,7 @@ from iopio_async.model.trace import Input, InputKind, Level, Trace
 from iopio_async.orchestration.observed import INCOMPLETE, IncompleteError, Observed
 from iopio_async.orchestration.places import Name, Places
 from iopio_async.orchestration.search_paths import SearchPaths
+from iopio_async.orchestration.sights import Seen, Sights
 from iopio_async.orchestration.standing import declared_inputs, standing_inputs
 from iopio_async.project.digests import ABSENT, changed_ns, look
 from iopio_async.project.distributions import normalised
@@ -56,17 +57,22 @@ Inputs = dict[Name, Input]
 
 
 class Reading(NamedTuple):
-    """A trace, and what the module wrote that is there now and matters to others, as subjects."""
+    """A trace, and what the module wrote that is there now and matters to others, as subjects.
+
+    ``seen`` is what it did with what others may use, too; ``None`` where that is not told whole.
+    """
 
     trace: Trace
     written: frozenset[str]
+    seen: Seen | None = None
 
 
 class TraceReader:
     """Reads the traces of one run.
 
     ``include`` gives the first bytes of another trace file (its path, and how many); it raises
-    ``OSError`` where they can't be had. ``start_ns`` is when the run started.
+    ``OSError`` where they can't be had. ``start_ns`` is when the run started, ``own`` a folder that
+    iopio keeps for itself.
     """
 
     def __init__(
@@ -77,6 +83,7 @@ class TraceReader:
         start_ns: int = 0,
         rules: CacheRules | None = None,
         library: Sequence[str] | None = None,
+        own: str = "",
     ) -> None:
         self._observer = observer
         self._include = include
@@ -85,6 +92,7 @@ class TraceReader:
         self._is_ignored_variable = any_of(self._rules.ignore_env)
         library = standard_library() if library is None else library
         self._places = Places(observer, library, self._rules.ignore)
+        self._sights = Sights(self._places, start_ns=start_ns, environ=os.environ, own=own)
         self._searches = SearchPaths(observer, self._places)
         self._folds: dict[tuple[bytes, int], Observed] = {}
         self._shared: dict[int, Inputs] = {}
@@ -107,7 +115,7 @@ class TraceReader:
             self._add(fold, inputs)
         self._settle_sources(folds, inputs)
         self._add_standing(folds, module, framework, inputs)
-        return self._judged(folds, inputs)
+        return self._judged(folds, inputs)._replace(seen=self._sights.of(folds))
 
     def _fold(self, data: bytes) -> Observed:
         fold = Observed()

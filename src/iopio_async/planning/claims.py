@@ -62,7 +62,10 @@ _MAX_VALUES = 20
 
 
 class ModuleClaims(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a module holds while it runs; ``needs`` are units of resources that have a capacity."""
+    """What a module holds while it runs; ``needs`` are units of resources that have a capacity.
+
+    ``declared`` says that all of it was declared, and nothing but that counts.
+    """
 
     claims: tuple[Claim, ...] = ()
     needs: tuple[tuple[str, int], ...] = ()
@@ -151,8 +154,11 @@ class _Module:
         if not overruled:
             self._at_import()
         units = list(self._units())
+        # Whoever declares what each single test shares has declared it of the module.
+        declared_by_tests = bool(units)
         for unit in units:
             declarations = [each for marks in unit.marks for each in marks.declarations]
+            declared_by_tests = declared_by_tests and _overrules(declarations)
             if not overruled and not _overrules(declarations):
                 self._of_test(unit)
             self._declare(declarations)
@@ -166,7 +172,7 @@ class _Module:
         return ModuleClaims(
             tuple(claims),
             tuple(sorted(self.needs.items())),
-            overruled,
+            overruled or declared_by_tests,
         )
 
     # Files.

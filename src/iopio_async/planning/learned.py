@@ -48,7 +48,10 @@ class Use(StrEnum):
 
 
 #: Any two of these by two modules, in either order, leave both results as they are.
-_PEACEFUL = frozenset((use, use) for use in (Use.READ, Use.APPENDED, Use.CONNECTED))
+_GENTLE = frozenset({Use.READ, Use.CONNECTED})
+_PEACEFUL = frozenset(
+    {*((one, other) for one in _GENTLE for other in _GENTLE), (Use.APPENDED, Use.APPENDED)}
+)
 
 
 class Left(msgspec.Struct, frozen=True, array_like=True):
@@ -112,8 +115,8 @@ def learn(known: Conflicts, sights: Mapping[str, Sight]) -> Conflicts:
     for module, sight in sights.items():
         for resource, use in sight.uses.items():
             if is_shareable(resource):
-                left = sight.left.get(resource, _NOT_LOOKED)
-                users.setdefault(resource, {})[module] = Learned(use, sight.digest, left=left)
+                found = sight.left.get(resource, _NOT_LOOKED)
+                users.setdefault(resource, {})[module] = Learned(use, sight.digest, left=found)
     for resource in crowds(sights):
         users.pop(resource, None)
     return {
@@ -134,6 +137,11 @@ def crowds(sights: Mapping[str, Sight]) -> dict[str, int]:
         if count >= CROWD and 2 * count > len(sights) and (use, use) not in _PEACEFUL
         if is_shareable(resource)
     }
+
+
+def disturbs(one: Learned, other: Learned) -> bool:
+    """Say whether one of two users of a resource can notice the other."""
+    return (one.use, other.use) not in _PEACEFUL
 
 
 def claims_of_learned(conflicts: Conflicts) -> dict[str, tuple[Claim, ...]]:
@@ -164,8 +172,8 @@ def _left(learned: Learned, sight: Sight | None, resource: str) -> Learned | Non
 def _together(uses: Iterable[Use]) -> frozenset[Use]:
     """The uses that need not be alone: either all that read or all that add, whoever is more."""
     counts = Counter(uses)
-    most = Use.READ if counts[Use.READ] >= counts[Use.APPENDED] else Use.APPENDED
-    return frozenset({most, Use.CONNECTED})
+    reading = sum(counts[use] for use in _GENTLE)
+    return _GENTLE if reading >= counts[Use.APPENDED] else frozenset({Use.APPENDED})
 
 
 def is_contested(users: Iterable[Learned]) -> bool:
@@ -178,5 +186,5 @@ def is_contested(users: Iterable[Learned]) -> bool:
         and all(each.digest == writers[0].digest != "" for each in writers)
     ):
         return False
-    # Where all others are at peace with the first they all do the same, and so with each other.
-    return any((every[0].use, other.use) not in _PEACEFUL for other in every[1:])
+    # Where all others are at peace with the first they are with each other, too.
+    return any(disturbs(every[0], other) for other in every[1:])

@@ -126,5 +126,6 @@ def test_two_modules_that_disturb_each_other_never_hold_it_together(
     for one, uses in seen.items():
         for other in seen.keys() - {one}:
             for resource in uses.keys() & seen[other].keys():
-                if {uses[resource], seen[other][resource]} not in ({Use.READ}, {Use.APPENDED}):
+                pair = {uses[resource], seen[other][resource]}
+                if not (pair <= {Use.READ, Use.CONNECTED} or pair == {Use.APPENDED}):
                     assert Mode.EXCLUSIVE in {modes[one, resource], modes[other, resource]}
