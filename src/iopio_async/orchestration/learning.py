@@ -122,7 +122,6 @@ def _sights(
                 **{f"path:{read}": Use.READ for read in each.seen.reads if read in looked_for},
                 **each.seen.uses,
             },
-            left=each.seen.left,
             whole=each.whole and not filtered,
         )
         for path, each in witnessed.items()

@@ -17,22 +17,18 @@ binds others of that range, has asked for those before.
 import os
 import stat
 from collections.abc import Iterable, Mapping, Sequence
-from hashlib import sha256
 from typing import NamedTuple
 
 from iopio_async.model.trace import InputKind
 from iopio_async.orchestration.observed import Observed
 from iopio_async.orchestration.places import Places
-from iopio_async.planning.learned import Left, Use
+from iopio_async.planning.learned import Use
 from iopio_async.project.digests import look
 from iopio_async.project.distributions import site_of
 from iopio_async.wire import observations as wire
 
 #: Systems hand out ports from here on, or from a higher number.
 LOWEST_HANDED_OUT = 32_768
-
-#: Larger files are not compared.
-MOST_BYTES = 1 << 20
 
 #: Clocks of file systems are as coarse as this.
 _SLACK_NS = 20_000_000
@@ -48,7 +44,6 @@ class Seen(NamedTuple):
 
     uses: dict[str, Use]
     reads: Sequence[str] = ()
-    left: dict[str, Left] = {}  # noqa: RUF012 - never changed
 
 
 class Sights:
@@ -70,16 +65,14 @@ class Sights:
     def of(self, folds: Sequence[Observed]) -> Seen:
         """What these processes of one module did, apart from what they inherited."""
         uses: dict[str, Use] = {}
-        left: dict[str, Left] = {}
         for fold in folds:
             for path, only_kept in fold.wrote.items():
-                self._written(fold, path, only_kept, uses, left)
+                self._written(fold, path, only_kept, uses)
             for path in fold.databases:
                 subject = self._subject(path)
                 status = look(os.fsdecode(path)) if subject else ""
                 if not isinstance(status, str) and status[3] >= self._start_ns:
                     uses[f"path:{subject}"] = Use.WROTE
-                    left.pop(f"path:{subject}", None)
         self._sockets(folds, uses)
         reads = {
             subject: None
@@ -87,7 +80,7 @@ class Sights:
             for path in fold.asked[wire.READ]
             if (subject := self._subject(path)) and f"path:{subject}" not in uses
         }
-        return Seen(uses, tuple(reads), left)
+        return Seen(uses, tuple(reads))
 
     def _written(
         self,
@@ -95,7 +88,6 @@ class Sights:
         path: bytes,
         only_kept: bool,
         uses: dict[str, Use],
-        left: dict[str, Left],
     ) -> None:
         subject = self._subject(path)
         if not subject:
@@ -108,7 +100,6 @@ class Sights:
             return
         elif not only_kept:
             use = Use.WROTE
-            left[name] = Left(_digest(spelled), path in fold.created)
         elif not status[2] or (path not in fold.created and status[3] < self._start_ns):
             # Nothing was added: it is there to be locked, or only its mode or its time was changed.
             return
@@ -151,13 +142,3 @@ class Sights:
             if kind is InputKind.FILE:
                 return subject
         return ""
-
-
-def _digest(path: str) -> str:
-    """The digest of a file's content; ``""`` where it is too large, or can't be read."""
-    try:
-        with open(path, "rb") as file:
-            content = file.read(MOST_BYTES + 1)
-    except OSError:
-        return ""
-    return "" if len(content) > MOST_BYTES else sha256(content).hexdigest()[:32]

@@ -4,9 +4,9 @@ The source does not tell everything: a name may be computed. What modules were o
 paths and ports is compared over a run. A resource that two of them used, at least one of them in a
 way that the other can notice, is *contested*: each of its users gets a claim on it. Those that only
 append to the same file are left alone, since a log that nobody reads keeps no test from passing;
-so are files that tools keep for themselves, and those that several modules make anew with the same
-content, since whoever finds them takes them as they are: a cache. What most of many modules use
-alike is set up for all of them, by a conftest or a plugin: it would keep everything from
+so are files that tools keep for themselves. A cache that several modules make, but only where it is
+not there, is forgotten with the next run, in which all of them read it. What most of many modules
+use alike is set up for all of them, by a conftest or a plugin: it would keep everything from
 overlapping, and is told instead of learned (``crowds``).
 
 A user that was executed ``FORGET_AFTER`` times without touching the resource again is forgotten; at
@@ -54,26 +54,15 @@ _PEACEFUL = frozenset(
 )
 
 
-class Left(msgspec.Struct, frozen=True, array_like=True):
-    """A file as a module left it: the digest of its content, and whether it was not there before.
-
-    The digest is empty where nobody looked.
-    """
-
-    digest: str = ""
-    made: bool = False
-
-
 class Sight(msgspec.Struct, frozen=True, kw_only=True):
     """What one execution of a module was seen to use, by the names of resources.
 
     ``digest`` is that of the module's source; private folders are left out by who looks. It is
-    ``whole`` where the module ran to its proper end. ``left`` is what it wrote as it was then.
+    ``whole`` where the module ran to its proper end.
     """
 
     digest: str
     uses: Mapping[str, Use] = {}
-    left: Mapping[str, Left] = {}
     whole: bool = True
 
 
@@ -83,10 +72,7 @@ class Learned(msgspec.Struct, frozen=True, array_like=True):
     use: Use
     digest: str
     unseen: int = 0
-    left: Left = Left()
 
-
-_NOT_LOOKED = Left()
 
 #: The users of each contested resource, by module.
 Conflicts = dict[str, dict[str, Learned]]
@@ -115,8 +101,7 @@ def learn(known: Conflicts, sights: Mapping[str, Sight]) -> Conflicts:
     for module, sight in sights.items():
         for resource, use in sight.uses.items():
             if is_shareable(resource):
-                found = sight.left.get(resource, _NOT_LOOKED)
-                users.setdefault(resource, {})[module] = Learned(use, sight.digest, left=found)
+                users.setdefault(resource, {})[module] = Learned(use, sight.digest)
     for resource in crowds(sights):
         users.pop(resource, None)
     return {
@@ -166,7 +151,7 @@ def _left(learned: Learned, sight: Sight | None, resource: str) -> Learned | Non
         return learned
     if sight.digest != learned.digest or learned.unseen + 1 >= FORGET_AFTER:
         return None
-    return Learned(learned.use, learned.digest, learned.unseen + 1, learned.left)
+    return Learned(learned.use, learned.digest, learned.unseen + 1)
 
 
 def _together(uses: Iterable[Use]) -> frozenset[Use]:
@@ -179,12 +164,5 @@ def _together(uses: Iterable[Use]) -> frozenset[Use]:
 def is_contested(users: Iterable[Learned]) -> bool:
     """Two users, one of which can notice the other."""
     every = list(users)
-    writers = [each.left for each in every if each.use is Use.WROTE]
-    if (
-        len(writers) > 1
-        and any(each.made for each in writers)
-        and all(each.digest == writers[0].digest != "" for each in writers)
-    ):
-        return False
     # Where all others are at peace with the first they are with each other, too.
     return any(disturbs(every[0], other) for other in every[1:])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from iopio_async.wire.observations import IMPURE
+from iopio_async.wire.observations import BIND, CONNECT, IMPURE
 from iopio_async.worker.tracing import network
 
 
@@ -78,10 +78,24 @@ def test_connections_to_others(told: Callable[[], Any], monkeypatch: pytest.Monk
     monkeypatch.delenv("PYTEST_CURRENT_TEST", raising=False)
     for address in (("10.0.0.1", 5432), "/run/service", ("::1", 1, 0, 0)):
         network.connected((None, address))
-    assert [reason for _, (reason,) in told()] == [
-        b"connects to 10.0.0.1:5432",
-        b"connects to /run/service",
-        b"connects to ::1:1",
+    # What is on this machine may be another module's, too.
+    assert told() == [
+        (IMPURE, (b"connects to 10.0.0.1:5432",)),
+        (IMPURE, (b"connects to /run/service",)),
+        (CONNECT, (b"/run/service",)),
+        (IMPURE, (b"connects to ::1:1",)),
+        (CONNECT, (b"1",)),
+    ]
+
+
+def test_what_is_bound(told: Callable[[], Any]) -> None:
+    private = os.path.normpath(os.path.join(os.getcwd(), "..", "private", "socket"))
+    for address in (("127.0.0.1", 8000), ("::", 0, 0, 0), "a.sock", b"\0abstract", private, (1, 2)):
+        network.bound((None, address))
+    assert told() == [
+        (BIND, (b"8000",)),
+        (BIND, (b"0",)),
+        (BIND, (os.fsencode(os.path.join(os.getcwd(), "a.sock")),)),
     ]
 
 
@@ -108,4 +122,4 @@ def test_a_listener_of_a_child_is_within(told: Callable[[], Any]) -> None:
     os.close(writing)
     os.waitpid(child, 0)
     os.close(reading)
-    assert [letter for letter, _ in told()] == [IMPURE]
+    assert [letter for letter, _ in told()] == [IMPURE, CONNECT]
