@@ -20,12 +20,23 @@ Format = Annotated[
     str,
     typer.Option("--format", metavar="tree|mermaid|dot|json", help="How to write it."),
 ]
+OnlyLearned = Annotated[
+    bool,
+    typer.Option("--learned", help="What modules were seen to contend for when they ran."),
+]
+Accept = Annotated[
+    bool,
+    typer.Option("--accept", help="With --learned: write it into the configuration, as locks."),
+]
 
 
 def graph(
     context: typer.Context,
     module: ModuleName = None,
     form: Format = "tree",
+    learned: OnlyLearned = False,
+    accept: Accept = False,
+    cache_dir: options.CacheDir = None,
     config: options.ConfigFile = None,
     rootdir: options.Rootdir = None,
 ) -> int:
@@ -41,12 +52,23 @@ def graph(
         raise UsageError(
             f"no such format: {form}", hint="--format is one of tree, mermaid, dot and json"
         )
-    resolved = invocation.resolve({"config": config, "rootdir": rootdir})
+    if accept and not learned:
+        raise UsageError("--accept goes with --learned", hint="iopio graph --learned --accept")
+    resolved = invocation.resolve({"config": config, "rootdir": rootdir, "cache_dir": cache_dir})
     plan = prepare(resolved)
     chosen = _chosen(resolved, module, [each.path for each in plan.modules]) if module else None
     claimed = claims_of_plan(resolved, plan.modules)
     for warning in (*plan.warnings, *claimed.warnings):
         sys.stderr.write(f"iopio: warning: {warning}\n")
+    if learned:
+        from iopio_async.cli import learned as seen
+
+        every = [each.path for each in plan.modules]
+        text = seen.shown(resolved, claimed, every, chosen, form=form)
+        if accept:
+            text += seen.accepted(resolved, claimed, every, chosen)
+        typer.echo(text, nl=False)
+        return ExitCode.OK
     whole = graph_of(claimed.claims, claimed.capacities)
     unicode = speaks_unicode(sys.stdout)
     if chosen is None:

@@ -128,7 +128,8 @@ class Observed:
 
     def _write(self, fields: tuple[bytes, ...]) -> None:
         path, existed, kept = fields
-        self.wrote[path] = kept == b"1" and self.wrote.get(path, True)
+        if kept != b"2":
+            self.wrote[path] = kept == b"1" and self.wrote.get(path, True)
         if path in self.rewritten or path in self.appended or self.was_made(path):
             return
         if existed != b"1":
@@ -136,7 +137,7 @@ class Observed:
         elif self._was_read(path):
             self.rewritten[path] = None
         else:
-            (self.appended if kept == b"1" else self.emptied)[path] = None
+            (self.appended if kept else self.emptied)[path] = None
 
     def _ask(self, letter: bytes, path: bytes) -> None:
         if path in self.appended and letter in _CONTENT:

@@ -26,6 +26,9 @@ from iopio_async.model.module import Claim, Evidence, Mode
 #: So many whole executions in a row without a sight of the resource end a learned claim.
 FORGET_AFTER = 3
 
+#: Begins why a module claims what it was seen to use.
+WAS_SEEN = "was seen: "
+
 #: Names of folders and files, anywhere in a path, that tools keep for themselves.
 _TOOLS_NAMES = frozenset(
     {"__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis", ".coverage"}
@@ -138,7 +141,7 @@ def claims_of_learned(conflicts: Conflicts) -> dict[str, tuple[Claim, ...]]:
             mode = Mode.SHARED if learned.use in together else Mode.EXCLUSIVE
             others = [f"{other} {each.use} it" for other, each in users.items() if other != module]
             more = f" and {len(others) - 1} more" if len(others) > 1 else ""
-            why = f"was seen: {learned.use} it, and {others[0]}{more}"
+            why = f"{WAS_SEEN}{learned.use} it, and {others[0]}{more}"
             found.setdefault(module, []).append(
                 Claim(resource, mode, evidence=(Evidence(module, 1, why),))
             )

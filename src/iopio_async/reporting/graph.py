@@ -24,7 +24,7 @@ def tree(graph: Graph, *, unicode: bool) -> str:
     for name, uses in graph.by_resource.items():
         capacity = graph.capacities.get(name)
         lines.append(escape_line(name) + (f" (capacity {capacity})" if capacity else ""))
-        lines += _branches([f"{escape_line(use.module)} ({_how(use)})" for use in uses], unicode)
+        lines += branches([f"{escape_line(use.module)} ({_how(use)})" for use in uses], unicode)
     return _text(lines)
 
 
@@ -42,7 +42,7 @@ def of_module(graph: Graph, module: str, *, unicode: bool) -> str:
     if not conflicts:
         return _text([*lines, "may overlap with all others"])
     lines.append("can't overlap with")
-    lines += [f"  {line}" for line in _branches([_because(each) for each in conflicts], unicode)]
+    lines += [f"  {line}" for line in branches([_because(each) for each in conflicts], unicode)]
     return _text(lines)
 
 
@@ -151,7 +151,8 @@ def _because(conflict: Conflict) -> str:
     return f"{escape_line(conflict.module)}: {resources}"
 
 
-def _branches(lines: Sequence[str], unicode: bool) -> Iterator[str]:
+def branches(lines: Sequence[str], unicode: bool) -> Iterator[str]:
+    """The lines as the branches of what stands above them."""
     branch, last = _BRANCHES[unicode]
     for number, line in enumerate(lines, 1):
         yield (last if number == len(lines) else branch) + line

@@ -38,7 +38,8 @@ letter          fields                                what was observed
 ==============  ====================================  ==============================================
 
 Paths are absolute and lexically normal, as bytes of the file system. ``kept`` is told of what was
-not there before, too, where its content is added to.
+not there before, too, where its content is added to; it is ``2`` where only the mode, the owner or
+the times are changed, or a folder is made.
 """
 
 BEGIN = b"B"

@@ -51,6 +51,8 @@ class _Watch:
         #: Absolute paths that were told as read, as they were given.
         self.read: set[str] = set()
         self.written: set[str] = set()
+        #: Those of which only the mode, the owner or the times were changed so far.
+        self.marked: set[str] = set()
         #: Source files of the project that were told, in case that they have to be read as a whole.
         self.sources: set[str] = set()
         #: Functions of this project may run without being begun: sources are read as a whole.
@@ -214,33 +216,37 @@ def told_type(path: str) -> None:
         record.tell(TYPE, _fsencode(path))
 
 
-def told_write(path: str, *, kept: bool) -> None:
-    """A path is created, changed or removed; ``kept`` where what is in it, if it is, goes on."""
-    if path in watch.written or territory.drops(path):
+def told_write(path: str, *, kept: bool, content: bool = True) -> None:
+    """A path is created, changed or removed; ``kept`` where what is in it, if it is, goes on.
+
+    Without ``content``, what is in it is not touched at all.
+    """
+    if path in watch.written or (path in watch.marked and not content) or territory.drops(path):
         return
     if "/__pycache__" in path or path.endswith(".pyc") or special(path) is not None:
         return
     existed = _exists(path)
-    record.tell(WRITE, _fsencode(path), b"1" if existed else b"", b"1" if kept else b"")
-    watch.written.add(path)
+    how = (b"1" if content else b"2") if kept else b""
+    record.tell(WRITE, _fsencode(path), b"1" if existed else b"", how)
+    (watch.written if content else watch.marked).add(path)
 
 
 def changed(arguments: "tuple[Any, ...]") -> None:
     """``os.chmod`` and others: what is there stays, but is not what it was."""
-    _change(arguments[0], arguments, kept=True)
+    _change(arguments[0], arguments, kept=True, content=False)
 
 
 def removed(arguments: "tuple[Any, ...]") -> None:
     """``os.remove``, ``os.rmdir``."""
-    _change(arguments[0], arguments, kept=False)
+    _change(arguments[0], arguments, kept=False, content=True)
 
 
-def _change(path: object, arguments: "tuple[Any, ...]", *, kept: bool) -> None:
+def _change(path: object, arguments: "tuple[Any, ...]", *, kept: bool, content: bool) -> None:
     # The descriptor of a directory is the last argument, -1 where there is none.
     last = arguments[-1] if len(arguments) > 1 else -1
     told = absolute(path, last if type(last) is int else -1)
     if told:
-        told_write(told, kept=kept)
+        told_write(told, kept=kept, content=content)
 
 
 def truncated(arguments: "tuple[Any, ...]") -> None:
