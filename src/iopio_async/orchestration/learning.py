@@ -125,6 +125,7 @@ def _sights(
             whole=each.whole and not filtered,
         )
         for path, each in witnessed.items()
+        if not any("\ud800" <= char <= "\udfff" for char in path)
     }
 
 
@@ -165,10 +166,10 @@ def _overlapping(
 
 def _told(news: Sequence[_News]) -> str:
     first = news[0]
-    more = f" (so do {first.users - 2} more)" if first.users > 2 else ""
-    others = f"; the same goes for {len(news) - 1} more resources" if len(news) > 1 else ""
-    others = others.removesuffix("s") if len(news) == 2 else others
+    rest = first.users - 2
+    more = f" (and {rest} more use it)" if rest > 1 else " (and one more uses it)" if rest else ""
+    others = f" (so with {len(news) - 1} more)" if len(news) > 1 else ""
     return (
         f"{first.one} {first.one_use} {first.resource}, and {first.other} {first.other_use} it"
-        f"{more}: they won't overlap from the next run on{others} (iopio graph --learned)"
+        f"{more}: they won't overlap from the next run on{others}; see iopio graph --learned"
     )

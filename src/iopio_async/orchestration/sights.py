@@ -133,7 +133,11 @@ class Sights:
         return known
 
     def _judged(self, path: bytes) -> str:
-        spelled = os.fsdecode(path)
+        try:
+            spelled = path.decode()
+        except UnicodeDecodeError:
+            # Nothing can be declared of a name that is no text.
+            return ""
         if spelled.endswith(_GUARDS) or spelled.startswith(self._caches) or site_of(spelled):
             return ""
         if "/.git/" in spelled:

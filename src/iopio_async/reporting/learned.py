@@ -15,7 +15,7 @@ class Standing(StrEnum):
 
     LEARNED = "kept apart by what was seen"
     KNOWN = "its source tells, too"
-    DECLARED = "left alone, as declared"
+    DECLARED = "what it shares is declared"
 
 
 class LearnedUse(msgspec.Struct, frozen=True, kw_only=True):

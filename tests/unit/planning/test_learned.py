@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 
 from iopio_async.model.module import Mode
 from iopio_async.planning.learned import (
+    CROWD,
     FORGET_AFTER,
     Conflicts,
     Sight,
     Use,
     claims_of_learned,
+    crowds,
     is_shareable,
     learn,
 )
@@ -107,6 +109,59 @@ def test_another_user_joins_a_known_conflict() -> None:
 def test_a_run_that_executed_nothing_changes_nothing() -> None:
     known = both(Use.WROTE, Use.READ)
     assert learn(known, {}) == known
+
+
+def test_a_module_that_did_not_come_to_its_end_does_not_say_what_it_leaves_alone() -> None:
+    known = both(Use.WROTE, Use.WROTE)
+    for _ in range(FORGET_AFTER):
+        known = learn(known, {"a.py": Sight(digest="1", whole=False)})
+    assert known == both(Use.WROTE, Use.WROTE)
+
+
+def test_a_cache_that_is_made_once_is_forgotten_with_the_next_run() -> None:
+    known = both(Use.WROTE, Use.READ)
+    assert learn(known, {"a.py": sight(Use.READ), "b.py": sight(Use.READ)}) == {}
+
+
+def many(use: Use, count: int, others: int = 0) -> dict[str, Sight]:
+    return {
+        **{f"test_{number}.py": sight(use) for number in range(count)},
+        **{f"test_other_{number}.py": sight() for number in range(others)},
+    }
+
+
+def test_what_most_of_many_modules_do_is_told_and_not_learned() -> None:
+    assert crowds(many(Use.WROTE, CROWD, CROWD - 1)) == {FILE: CROWD}
+    assert learn({}, many(Use.WROTE, CROWD, CROWD - 1)) == {}
+
+
+@pytest.mark.parametrize(("count", "others"), [(CROWD - 1, 0), (CROWD, CROWD)])
+def test_a_few_or_the_smaller_part_of_all_are_no_crowd(count: int, others: int) -> None:
+    assert crowds(many(Use.WROTE, count, others)) == {}
+    assert len(learn({}, many(Use.WROTE, count, others))[FILE]) == count
+
+
+def test_many_that_read_what_one_wrote_are_no_crowd() -> None:
+    sights = {**many(Use.READ, 2 * CROWD), "writer.py": sight(Use.WROTE)}
+    assert crowds(sights) == {}
+    modes = {path: claims[0].mode for path, claims in claims_of_learned(learn({}, sights)).items()}
+    assert [path for path, mode in modes.items() if mode is Mode.EXCLUSIVE] == ["writer.py"]
+
+
+def test_many_that_add_to_a_log_go_on_together_beside_one_that_reads_it() -> None:
+    sights = {**many(Use.APPENDED, 2 * CROWD), "reader.py": sight(Use.READ)}
+    modes = {path: claims[0].mode for path, claims in claims_of_learned(learn({}, sights)).items()}
+    assert [path for path, mode in modes.items() if mode is Mode.EXCLUSIVE] == ["reader.py"]
+
+
+def test_who_connects_does_not_disturb_others_that_do() -> None:
+    port = "port:8080"
+    assert both(Use.CONNECTED, Use.CONNECTED, port) == {}
+    modes = {
+        path: claims[0].mode
+        for path, claims in claims_of_learned(both(Use.CONNECTED, Use.BOUND, port)).items()
+    }
+    assert modes == {"a.py": Mode.SHARED, "b.py": Mode.EXCLUSIVE}
 
 
 _SIGHTS = st.dictionaries(
