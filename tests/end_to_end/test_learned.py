@@ -95,9 +95,8 @@ def writers(tmp_path: Path) -> Project:
 def test_a_file_at_a_computed_place(writers: Project) -> None:
     count, told = overlaps(writers)
     assert count == 1
-    assert told == (
-        f"test_a.py wrote path:state.json, and test_b.py wrote it: {LINE}; see iopio graph --learned"
-    )
+    assert told.startswith("test_a.py wrote path:state.json, and test_b.py wrote it: ")
+    assert told.endswith(f"{LINE}; see iopio graph --learned")
     assert learned(writers) == {"path:state.json": {"test_a.py": "learned", "test_b.py": "learned"}}
 
     for _ in range(2):
