@@ -72,16 +72,24 @@ def test_minds_its_own_business(tmp_path):
     assert file.read_text() == __name__
 """
 
+#: What names a resource, and what computes the same when the test runs.
+HIDDEN = (
+    ('("127.0.0.1", {port})', '("127.0.0.1", sum([{port} - 7, 7]))'),
+    ('"data/', 'chr(100) + "ata/'),
+)
+
 #: Name of the resource, source of those who share it, and how many do.
 SHARED = (("port", _PORT, 4), ("database", _DATABASE, 3), ("file", _FILE, 3))
 
 
-def lay_out(folder: Path, *, port: int) -> Path:
-    """Write the suite into a new folder."""
+def lay_out(folder: Path, *, port: int, hidden: bool = False) -> Path:
+    """Write the suite into a new folder; where it is ``hidden``, no source tells what it shares."""
     (folder / "data").mkdir(parents=True)
     (folder / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
     names: list[str] = []
     for resource, source, count in SHARED:
+        for shown, computed in HIDDEN if hidden else ():
+            source = source.replace(shown, computed)
         for number in range(count):
             names.append(f"test_{resource}_{number}.py")
             (folder / names[-1]).write_text(source.format(port=port, held_s=HELD_S))

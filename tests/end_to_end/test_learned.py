@@ -23,24 +23,6 @@ def test_writes():
         assert file.read()
 """
 
-BINDS = """\
-import socket
-import time
-
-
-def test_serves():
-    with socket.socket() as server:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            server.bind(("127.0.0.1", sum(PARTS)))
-        except OSError:
-            pass
-        time.sleep(0.15)
-
-
-PARTS = [{port} - 7, 7]
-"""
-
 PRIVATE = """\
 import socket
 
@@ -52,6 +34,9 @@ def test_minds_its_own_business(tmp_path):
         assert server.getsockname()[1]
 """
 
+#: No system hands it out by itself.
+UNUSUAL_PORT = 23_456
+
 CONFIG = "[tool.pytest.ini_options]\n"
 LINE = "they won't overlap from the next run on"
 
@@ -60,7 +45,7 @@ def project(folder: Path, files: Mapping[str, str]) -> Project:
     return Project(folder, {"pyproject.toml": CONFIG, **files})
 
 
-def overlaps(ran: "Project", *words: str) -> tuple[int, str]:
+def overlaps(ran: Project, *words: str) -> tuple[int, str]:
     """Run it all; how many pairs of attempts overlapped, and what was said."""
     ended = ran.call("run", "--workers=4", "--refresh", "--json", *words)
     assert ended.returncode == 0, ended.stdout + ended.stderr
@@ -104,21 +89,17 @@ def test_a_file_at_a_computed_place(writers: Project) -> None:
     assert "was seen: wrote it" in writers.call("graph", "test_a.py").stdout
 
 
-def test_a_computed_port(tmp_path: Path) -> None:
-    source = BINDS.format(port=sharing_port())
-    ran = project(tmp_path, {"test_a.py": source, "test_b.py": source})
-    ran.call("graph")
+def test_what_a_suite_shares_by_computed_names(tmp_path: Path) -> None:
+    suite = sharing.lay_out(tmp_path / "suite", port=UNUSUAL_PORT, hidden=True)
+    first = sharing.run(suite, "--refresh")
+    assert LINE in first.text
 
-    count, told = overlaps(ran)
-
-    assert count == 1
-    assert f"bound port:{sharing_port()}" in told
-    assert overlaps(ran) == (0, "")
-
-
-def sharing_port() -> int:
-    """No system hands it out by itself, and it does not matter who else has it."""
-    return 23_456
+    for _ in range(2):
+        again = sharing.run(suite, "--refresh")
+        assert again.code == 0, again.text
+        assert len(again.spans) == sharing.MODULES
+        assert again.conflicts() == []
+        assert LINE not in again.text
 
 
 def test_a_declaration_beats_what_was_seen(writers: Project) -> None:

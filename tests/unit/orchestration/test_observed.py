@@ -76,6 +76,30 @@ def test_what_is_written_and_what_is_read(records: Sequence[Record], expected: s
     assert {name for name, paths in sets.items() if b"/f" in paths} == expected
 
 
+@pytest.mark.parametrize(
+    ("records", "only_added_to"),
+    [
+        ([CREATE], False),
+        ([EMPTY, KEEP], False),
+        ([KEEP, EMPTY], False),
+        ([(WRITE, b"/", b"", b"2"), (WRITE, b"/f", b"", b"1")], True),
+        ([KEEP, KEEP], True),
+        ([(WRITE, b"/f", b"1", b"2")], None),
+        ([(WRITE, b"/f", b"1", b"2"), EMPTY], False),
+    ],
+)
+def test_who_writes_is_told_whoever_made_it(
+    records: Sequence[Record], only_added_to: bool | None
+) -> None:
+    assert fold(*records).wrote.get(b"/f") is only_added_to
+
+
+def test_ports_and_databases() -> None:
+    observed = fold((wire.BIND, b"80"), (wire.CONNECT, b"81"), (wire.DATABASE, b"/f"))
+    assert (list(observed.bound), list(observed.connected)) == ([b"80"], [b"81"])
+    assert list(observed.databases) == [b"/f"]
+
+
 def test_the_same_holds_for_what_a_warm_process_did() -> None:
     assert b"/f" in based_on(fold((READ, b"/f")), EMPTY).rewritten
     assert not based_on(fold(CREATE), (READ, b"/f")).asked[READ]
