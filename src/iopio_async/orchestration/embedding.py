@@ -204,6 +204,7 @@ class Run:
                 cache.folder,
                 cache.witnessed,
                 self._session.claimed,
+                root=self.config.root,
                 filtered=records.is_filtered(self.config),
             )
         except InfrastructureError as error:

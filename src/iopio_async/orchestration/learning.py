@@ -8,6 +8,7 @@ that grows with what was read, and no more.
 A module whose claims were declared is left alone: a declaration beats what was seen.
 """
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
@@ -20,6 +21,7 @@ from iopio_async.orchestration.claims import ClaimedPlan
 from iopio_async.orchestration.keeping import Witnessed
 from iopio_async.planning.claims import ModuleClaims
 from iopio_async.planning.learned import (
+    EVERYBODY,
     Conflicts,
     Learned,
     Sight,
@@ -57,27 +59,19 @@ def learn_from(
     witnessed: Mapping[str, Witnessed],
     plan: ClaimedPlan | None,
     *,
+    root: str,
     filtered: bool = False,
 ) -> Sequence[Lesson]:
     """Bring what is known in ``folder`` up to date, and say what is new.
 
-    ``plan`` is what was known of claims in this run, ``None`` where nobody asked. Where the run was
-    ``filtered``, modules may leave alone what they use otherwise.
+    ``root`` is the project's folder, ``plan`` what was known of claims in this run, ``None`` where
+    nobody asked. Where the run was ``filtered``, modules may leave alone what they use otherwise.
 
     Raises:
         InfrastructureError: it can't be kept.
     """
     known = store.load(folder)
     sights = _sights(witnessed, known, filtered=filtered)
-    if learn(known, sights) == known:
-        return ()
-    before: Conflicts = {}
-
-    def change(current: Conflicts) -> Conflicts:
-        before.update(current)
-        return learn(current, sights)
-
-    after = store.update(folder, change)
     lessons = [
         Lesson(
             f"{resource} is used by {count} of {len(sights)} modules, which is left to you: "
@@ -86,6 +80,15 @@ def learn_from(
         )
         for resource, count in crowds(sights).items()
     ]
+    if learn(known, sights) == known:
+        return lessons
+    before: Conflicts = {}
+
+    def change(current: Conflicts) -> Conflicts:
+        before.update(current)
+        return learn(_without_gone(current, sights, root), sights)
+
+    after = store.update(folder, change)
     news = [] if plan is None else list(_news(before, after, sights, plan))
     return [*lessons, *([Lesson(_told(news), "iopio")] if news else [])]
 
@@ -129,11 +132,25 @@ def _sights(
     }
 
 
+def _without_gone(known: Conflicts, sights: Mapping[str, Sight], root: str) -> Conflicts:
+    """What is known of modules that are there."""
+    return {
+        resource: {
+            path: each
+            for path, each in users.items()
+            if path == EVERYBODY or path in sights or os.path.lexists(os.path.join(root, path))
+        }
+        for resource, users in known.items()
+    }
+
+
 def _news(
     before: Conflicts, after: Conflicts, sights: Mapping[str, Sight], plan: ClaimedPlan
 ) -> Iterator[_News]:
     """The resources that are contested anew by two modules which nothing has kept apart so far."""
     for resource, users in after.items():
+        if EVERYBODY in users:
+            continue
         free = {path: each for path, each in users.items() if not plan.of(path).declared}
         fresh = [path for path in free if path in sights and path not in before.get(resource, {})]
         pair = _overlapping(fresh, free, plan) if fresh else None

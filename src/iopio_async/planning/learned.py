@@ -77,6 +77,10 @@ class Learned(msgspec.Struct, frozen=True, array_like=True):
     unseen: int = 0
 
 
+#: Stands for all modules, where they use something alike.
+EVERYBODY = "*"
+_OF_ALL = Learned(Use.WROTE, "")
+
 #: The users of each contested resource, by module.
 Conflicts = dict[str, dict[str, Learned]]
 
@@ -93,25 +97,34 @@ def is_shareable(resource: str) -> bool:
 
 
 def learn(known: Conflicts, sights: Mapping[str, Sight]) -> Conflicts:
-    """What is known after a run in which these modules were executed and observed whole."""
+    """What is known after a run in which these modules were executed."""
+    common = _common(known, sights)
     users: Conflicts = {}
     for resource, before in known.items():
         kept = users[resource] = {}
         for module, learned in before.items():
             left = _left(learned, sights.get(module), resource)
-            if left is not None:
+            if module != EVERYBODY and left is not None:
                 kept[module] = left
     for module, sight in sights.items():
         for resource, use in sight.uses.items():
             if is_shareable(resource):
                 users.setdefault(resource, {})[module] = Learned(use, sight.digest)
-    for resource in crowds(sights):
-        users.pop(resource, None)
-    return {
-        resource: dict(sorted(users[resource].items()))
-        for resource in sorted(users)
-        if is_contested(users[resource].values())
+    found = {
+        resource: dict(sorted(each.items()))
+        for resource, each in users.items()
+        if resource not in common and is_contested(each.values())
     }
+    found.update({resource: {EVERYBODY: _OF_ALL} for resource in common})
+    return dict(sorted(found.items()))
+
+
+def _common(known: Conflicts, sights: Mapping[str, Sight]) -> set[str]:
+    """What belongs to all modules; only a run of many can tell that it does not any more."""
+    common = set(crowds(sights))
+    if len(sights) < CROWD:
+        common.update(resource for resource, users in known.items() if EVERYBODY in users)
+    return common
 
 
 def crowds(sights: Mapping[str, Sight]) -> dict[str, int]:
@@ -136,6 +149,8 @@ def claims_of_learned(conflicts: Conflicts) -> dict[str, tuple[Claim, ...]]:
     """The claims that keep the users of contested resources apart, by module."""
     found: dict[str, list[Claim]] = {}
     for resource, users in conflicts.items():
+        if EVERYBODY in users:
+            continue
         together = _together(each.use for each in users.values())
         for module, learned in users.items():
             mode = Mode.SHARED if learned.use in together else Mode.EXCLUSIVE

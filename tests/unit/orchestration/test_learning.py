@@ -1,5 +1,6 @@
 """From what modules did in one run to what keeps them apart in the next."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ DECLARED = ModuleClaims(declared=True)
 
 @pytest.fixture
 def folder(tmp_path: Path) -> str:
+    for name in "abcde":
+        (tmp_path / f"{name}.py").touch()
     return str(tmp_path / "state")
 
 
@@ -33,7 +36,9 @@ BOTH = {"a.py": WROTE, "b.py": WROTE}
 
 def lines(folder: str, witnessed: dict[str, Witnessed], **claims: ModuleClaims) -> list[str]:
     plan = ClaimedPlan(claims={f"{name}.py": each for name, each in claims.items()})
-    return [each.message for each in learn_from(folder, witnessed, plan)]
+    return [
+        each.message for each in learn_from(folder, witnessed, plan, root=os.path.dirname(folder))
+    ]
 
 
 def test_news_are_one_line(folder: str) -> None:
@@ -55,7 +60,7 @@ def test_what_is_known_is_no_news(folder: str) -> None:
 
 
 def test_of_what_was_read_only_that_counts_which_somebody_writes(folder: str) -> None:
-    learn_from(folder, {"a.py": WROTE, "b.py": READ}, None)
+    learn_from(folder, {"a.py": WROTE, "b.py": READ}, None, root=os.path.dirname(folder))
     known = store.load(folder)
     assert list(known) == [X]
     assert {path: each.use for path, each in known[X].items()} == {
@@ -95,23 +100,37 @@ def test_a_filtered_run_forgets_nothing(folder: str) -> None:
     lines(folder, BOTH)
     known = store.load(folder)
     for _ in range(FORGET_AFTER):
-        learn_from(folder, {"a.py": IDLE, "b.py": IDLE}, None, filtered=True)
+        learn_from(
+            folder, {"a.py": IDLE, "b.py": IDLE}, None, root=os.path.dirname(folder), filtered=True
+        )
     assert store.load(folder) == known
     for _ in range(FORGET_AFTER):
-        learn_from(folder, {"a.py": IDLE, "b.py": IDLE}, None)
+        learn_from(folder, {"a.py": IDLE, "b.py": IDLE}, None, root=os.path.dirname(folder))
     assert store.load(folder) == {}
 
 
 def test_what_all_of_many_use_is_left_to_the_user(folder: str) -> None:
     witnessed = {f"test_{number}.py": WROTE for number in range(CROWD)}
     lines(folder, BOTH)
-    assert learn_from(folder, witnessed, ClaimedPlan()) == [
+    assert learn_from(folder, witnessed, ClaimedPlan(), root=os.path.dirname(folder)) == [
         Lesson(
             f"path:x is used by {CROWD} of {CROWD} modules, which is left to you: declare locks "
             "where they get into each other's way",
             "iopio-detail",
         )
     ]
+    # A run of a few can't tell otherwise, one of many can.
+    assert lines(folder, BOTH) == []
+    assert with_learned({"a.py": NOTHING_CLAIMED}, folder) == {"a.py": NOTHING_CLAIMED}
+    learn_from(folder, dict.fromkeys(witnessed, IDLE), None, root=os.path.dirname(folder))
+    assert store.load(folder) == {}
+    assert len(lines(folder, BOTH)) == 1
+
+
+def test_a_module_that_is_gone_is_forgotten(folder: str) -> None:
+    lines(folder, BOTH)
+    os.unlink(os.path.join(os.path.dirname(folder), "b.py"))
+    lines(folder, {"a.py": did((X, Use.READ))})
     assert store.load(folder) == {}
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from iopio_async.model.module import Mode
 from iopio_async.planning.learned import (
     CROWD,
+    EVERYBODY,
     FORGET_AFTER,
     Conflicts,
     Sight,
@@ -132,7 +133,16 @@ def many(use: Use, count: int, others: int = 0) -> dict[str, Sight]:
 
 def test_what_most_of_many_modules_do_is_told_and_not_learned() -> None:
     assert crowds(many(Use.WROTE, CROWD, CROWD - 1)) == {FILE: CROWD}
-    assert learn({}, many(Use.WROTE, CROWD, CROWD - 1)) == {}
+    known = learn({}, many(Use.WROTE, CROWD, CROWD - 1))
+    assert set(known[FILE]) == {EVERYBODY}
+    assert claims_of_learned(known) == {}
+
+
+def test_a_run_of_a_few_does_not_take_for_theirs_what_belongs_to_all() -> None:
+    known = learn({}, many(Use.WROTE, CROWD))
+    assert learn(known, many(Use.WROTE, 2)) == known
+    assert learn(known, many(Use.WROTE, 2, CROWD - 3)) == known
+    assert set(learn(known, many(Use.WROTE, 2, CROWD))[FILE]) == {"test_0.py", "test_1.py"}
 
 
 @pytest.mark.parametrize(("count", "others"), [(CROWD - 1, 0), (CROWD, CROWD)])
