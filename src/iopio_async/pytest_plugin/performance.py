@@ -23,6 +23,7 @@ from iopio_async.pytest_plugin.metrics import (
     metric,
     worse_by,
 )
+from iopio_async.reporting.wording import counted
 
 #: Attributes of reports: figures that the test recorded, and that it was not executed.
 FIGURES, REPLAYED = "iopio_figures", "iopio_replayed"
@@ -163,8 +164,8 @@ class Comparing:
         if self._fault:
             terminalreporter.write_line(f"iopio: warning: {self._fault}")
         if not self._found:
-            count = len({test for test, _ in self._now})
-            terminalreporter.write_line(f"iopio: no performance regression in {count} tests")
+            tests = counted(len({test for test, _ in self._now}), "test")
+            terminalreporter.write_line(f"iopio: no performance regression in {tests}")
             return
         terminalreporter.section("performance regressions")
         for each in sorted(self._found, key=lambda found: -found.change):

@@ -66,6 +66,7 @@ WITHOUT_EFFECT = frozenset(
         "tbstyle",
         "testrunuid",
         "tx",
+        "verbose",
         "version",
         "warnings",
         "xfail_tb",

@@ -74,11 +74,11 @@ def test_the_folder_by_each_way_to_say_it(
 
 
 @pytest.mark.parametrize("command", ["stats", "verify", "gc", "clear"])
-def test_a_folder_that_can_not_be_trusted_is_an_error(
+def test_a_folder_that_can_not_be_trusted_is_bad_input(
     project: Path, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     (project / ".test_cache").write_text("")
-    assert call("cache", command) == 3
+    assert call("cache", command) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(f"iopio: error: {project}/.test_cache is not a directory of this user")
@@ -93,8 +93,8 @@ def test_cache_alone_shows_its_commands(project: Path, capsys: pytest.CaptureFix
 def test_clear_by_a_glob_that_nothing_matches(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert call("cache", "clear", "--module", "none*") == 0
-    assert capsys.readouterr().out == "0 modules forgotten\n"
+    assert call("cache", "clear", "--module", "none*") == 2
+    assert "none*" in capsys.readouterr().err
 
 
 def test_why_of_a_module_that_never_ran(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
