@@ -266,6 +266,24 @@ def test_another_environment(project: Project) -> None:
     assert "2 failed" in ran.counts
 
 
+def test_what_an_earlier_test_had_computed_is_an_input_too(project: Project) -> None:
+    project.write(
+        "shop/memo.py",
+        "import functools\n@functools.lru_cache\ndef load():\n    return open('memo.txt').read()\n",
+    )
+    project.write("memo.txt", "one")
+    project.write(
+        "tests/test_c.py",
+        "from shop.memo import load\ndef test_first():\n    assert load()\n"
+        "def test_second():\n    assert load() == 'one'\n"
+        "def test_other():\n    pass\n",
+    )
+    project.executed()
+    assert project.executed() == {FAILS}
+    project.write("memo.txt", "two")
+    assert project.executed() == {FAILS, "test_c.py::test_first", "test_c.py::test_second"}
+
+
 def test_whoever_looks_at_the_command_line_runs_again_with_another(project: Project) -> None:
     project.write(
         "tests/test_c.py",

@@ -9,6 +9,7 @@ part               what it is
 ``replay``         ``--cache-tests``: the hooks; who is replayed, who is traced, who is stored
 ``attribution``    segments of the session's trace ↔ the tests that depend on them
 ``importing``      which module was asked for by whom, while the process shares all of them
+``memos``          what ``functools.lru_cache`` remembers from test to test
 ``world``          what stored results depend on, as it is now
 ``records``        what is stored of a file's tests
 ``selection``      which options of pytest decide what a test does

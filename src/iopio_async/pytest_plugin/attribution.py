@@ -13,7 +13,7 @@ Who asks for a module that has been imported before depends on the segment of it
 all that was read then.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -33,6 +33,9 @@ class Tracer(Protocol):
 #: The number of the segment that every test depends on.
 BASE = 0
 
+#: Stands for what happened between the segments, where nothing is told.
+UNTOLD = -1
+
 
 class Attribution:
     """The segments so far. ``active`` is the one that is being told; ``None`` between tests."""
@@ -46,6 +49,8 @@ class Attribution:
         self._needs: dict[int, set[int]] = {BASE: set()}
         #: Segments in which a module of this name was looked for, hence imported.
         self._homes: dict[str, set[int]] = {}
+        #: Called with a segment that is left, if only for a while.
+        self.left: Callable[[int], None] = lambda _: None
         #: What segments depend on directly, once that is asked.
         self._settled: dict[int, frozenset[int]] = {}
 
@@ -56,6 +61,8 @@ class Attribution:
             number = self._count
             self._count += 1
         before = self.active
+        if before is not None:
+            self.left(before)
         self._asked.setdefault(number, set())
         self._needs.setdefault(number, set())
         self.active = number
@@ -63,6 +70,7 @@ class Attribution:
         try:
             yield number
         finally:
+            self.left(number)
             self.active = before
             if before is None:
                 self._tracer.rest()
@@ -76,8 +84,14 @@ class Attribution:
 
     def searched(self, module: str) -> None:
         """A module is looked for: it is about to be imported for the first time."""
-        if self.active is not None:
-            self._homes.setdefault(module, set()).add(self.active)
+        home = UNTOLD if self.active is None else self.active
+        self._homes.setdefault(module, set()).add(home)
+
+    def forgive(self, is_harmless: Callable[[str], bool]) -> None:
+        """Forget which modules were imported untold, of those that are no input at all."""
+        for module, homes in self._homes.items():
+            if UNTOLD in homes and is_harmless(module):
+                homes.discard(UNTOLD)
 
     def asked(self, module: str, inside: Iterable[str] = ()) -> None:
         """A module is asked for, and these names inside of it, which may be modules too."""
@@ -95,7 +109,7 @@ class Attribution:
     def closure(self, first: int) -> tuple[int, ...]:
         """All segments that a test depends on whose own is ``first``: in order, that one last.
 
-        To be asked when all tests are over.
+        :data:`UNTOLD` is among them where something is not known. To be asked when all is over.
         """
         found: set[int] = set()
         waiting = [BASE, first]
@@ -110,6 +124,8 @@ class Attribution:
     def _direct(self, number: int) -> frozenset[int]:
         """The segments that one depends on by itself; nothing is added to them any more."""
         known = self._settled.get(number)
+        if known is None and number == UNTOLD:
+            return frozenset()
         if known is None:
             modules = {name for each in self._asked[number] for name in _with_parents(each)}
             homes = [self._homes[name] for name in modules & self._homes.keys()]

@@ -29,13 +29,15 @@ from iopio_async.errors import ConfigurationError, InfrastructureError, UsageErr
 from iopio_async.model.trace import InputKind, Level
 from iopio_async.orchestration.reasons import of_change
 from iopio_async.project.settings import load_config
-from iopio_async.pytest_plugin.attribution import BASE, Attribution
+from iopio_async.pytest_plugin.attribution import BASE, UNTOLD, Attribution
 from iopio_async.pytest_plugin.importing import Importing
+from iopio_async.pytest_plugin.memos import Memos
 from iopio_async.pytest_plugin.performance import REPLAYED
 from iopio_async.pytest_plugin.selection import effective_options, hindrance, unreplayable
 from iopio_async.pytest_plugin.world import World
 from iopio_async.worker.frameworks.pytest_paths import PathsWatch
 from iopio_async.worker.tracing import bytecode, functions, segments
+from iopio_async.worker.tracing.territory import absolute, territory
 
 #: Outcomes of reports of tests that are stored.
 CLEAN = frozenset({"passed", "skipped"})
@@ -215,11 +217,15 @@ class Session:
 
     def keep(self) -> None:
         """Store the results of what was executed."""
+        self.attribution.forgive(_is_standard)
         readings: dict[str, Fresh] = {}
         written: dict[str, set[str]] = {}
         traced = functions.available()
         for test, executed in self.executed.items():
             numbers = self.attribution.closure(executed.segment)
+            if UNTOLD in numbers:
+                executed.refusal = "it imports what was imported between tests"
+                continue
             try:
                 reading = self.world.read(
                     executed.file, [self.traces.file(each) for each in numbers], functions=traced
@@ -255,6 +261,12 @@ class Session:
                 collection.collect(self.folder)
 
 
+def _is_standard(module: str) -> bool:
+    """True for modules of the interpreter's own, which are no input."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return type(file) is str and territory.drops(absolute(file))
+
+
 def _is_above(conftest: str, path: str) -> bool:
     return path.startswith(f"{os.path.dirname(conftest).rstrip('/')}/")
 
@@ -273,6 +285,7 @@ class Observing:
         #: Fixtures of wider scope, each with the segment in which it was set up last.
         self._fixtures: dict[int, tuple[Any, int]] = {}
         self._running: Executed | None = None
+        self._memos = Memos(self._attribution.need)
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -314,6 +327,8 @@ class Observing:
         """Look up what need not run, once all is collected."""
         self._attribution.rest()
         segments.collect(begins=False)
+        self._memos.find([BASE, *self._files.values()])
+        self._attribution.left = self._memos.left
         self._session.look_up(session.items)
         return (yield)
 

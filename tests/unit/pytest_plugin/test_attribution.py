@@ -1,6 +1,6 @@
 """Which segments of the trace a test depends on."""
 
-from iopio_async.pytest_plugin.attribution import BASE, Attribution
+from iopio_async.pytest_plugin.attribution import BASE, UNTOLD, Attribution
 
 
 class Tape:
@@ -73,11 +73,35 @@ def test_who_asks_for_a_module_depends_on_its_first_import() -> None:
     assert set(attribution.closure(third_file)) == {BASE, package, inner, third_file}
 
 
-def test_between_segments_nothing_is_noted() -> None:
+def test_between_segments_nobody_asks() -> None:
+    attribution = Attribution(Tape())
+    with attribution.within():
+        attribution.searched("shop")
+    attribution.rest()
+    attribution.asked("shop")
+    with attribution.within() as number:
+        pass
+    assert attribution.closure(number) == (BASE, number)
+
+
+def test_what_was_imported_between_segments_is_not_known() -> None:
     attribution = Attribution(Tape())
     attribution.rest()
     attribution.searched("shop")
-    attribution.asked("shop")
-    with attribution.within() as number:
+    attribution.searched("json")
+    with attribution.within() as first:
+        attribution.asked("json")
+    with attribution.within() as second:
         attribution.asked("shop")
-    assert attribution.closure(number) == (BASE, number)
+    attribution.forgive(lambda module: module == "json")
+    assert attribution.closure(first) == (BASE, first)
+    assert attribution.closure(second) == (UNTOLD, BASE, second)
+
+
+def test_who_is_left_is_told() -> None:
+    attribution = Attribution(Tape())
+    left: list[int] = []
+    attribution.left = left.append
+    with attribution.within() as outer, attribution.within() as inner:
+        pass
+    assert left == [BASE, outer, inner, outer]
