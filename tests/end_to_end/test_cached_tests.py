@@ -383,3 +383,21 @@ def test_nothing_of_it_is_there_unless_asked_for(project: Project) -> None:
     _, *lines = run_pytest(project.folder)
     assert not any(line.startswith("iopio") for line in lines)
     assert not (project.folder / ".test_cache").exists()
+
+
+def test_in_a_run_of_iopio_its_own_cache_counts(project: Project) -> None:
+    asked = "-p iopio_async.pytest_plugin --cache-tests --performance-regression"
+    project.write("pytest.ini", f"{FILES['pytest.ini']}addopts = {asked}\n")
+    for words in ((), ("--no-cache",)):
+        subprocess.run(
+            [*sides.script("iopio"), "run", *words],
+            cwd=project.folder,
+            env=sides.environment({}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=sides.GIVEN_UP_S,
+            check=False,
+        )
+    assert (project.folder / ".test_cache" / "v1" / "ac").is_dir()
+    assert not (project.folder / ".test_cache" / "v1" / "tests").exists()
+    assert not (project.folder / "performance_history").exists()

@@ -19,6 +19,7 @@ part               what it is
 =================  ===============================================================================
 """
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -72,6 +73,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Begin to trace before the first file of the project is read."""
     given = early_config.known_args_namespace
+    if _is_a_worker():
+        return
     if given.cache_tests or given.performance_regression:
         from iopio_async.pytest_plugin.selection import misled
 
@@ -86,10 +89,15 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         replay.begin(early_config)
 
 
+def _is_a_worker() -> bool:
+    """True in a process of ``iopio run``, which has its own cache, and its own durations."""
+    return "iopio_async.worker.recorder" in sys.modules
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Make the mark known; begin to time the tests, if that is asked for."""
     config.addinivalue_line("markers", _MARK)
-    if config.option.performance_regression:
+    if config.option.performance_regression and not _is_a_worker():
         from iopio_async.pytest_plugin import performance
 
         performance.begin(config)

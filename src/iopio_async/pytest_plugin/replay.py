@@ -57,9 +57,6 @@ _MOST_CHANGES = 10
 
 def begin(config: pytest.Config) -> None:
     """Trace this process from here on, unless others do the work or nothing can be replayed."""
-    if segments.is_traced():
-        # Within a run of iopio's, that is who caches.
-        return
     if _distributes(config):
         config.pluginmanager.register(Telling(config), "iopio-telling")
         return

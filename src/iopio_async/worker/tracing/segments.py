@@ -62,11 +62,6 @@ def install(first: Segment, root: str, own: str) -> None:
     sys.addaudithook(_made_temporary)
 
 
-def is_traced() -> bool:
-    """True where somebody traces this process already."""
-    return tracer.active()
-
-
 def leave_out(folder: str) -> None:
     """What happens in this directory is nobody's concern either."""
     _state.private = (*_state.private, folder)
