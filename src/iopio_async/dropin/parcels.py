@@ -33,6 +33,9 @@ FOLDER = "functions"
 #: Under this name the module offers what it unpacked.
 FUNCTION = "test_function"
 
+#: What cloudpickle, since 3.1.3, has for the names of all files.
+_NAMELESS = "<dynamic-code>"
+
 #: Between the count and the name of a test that is given several times; quoted names hold none.
 AGAIN = "+"
 
@@ -145,6 +148,13 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return functools._lru_cache_wrapper, (*made_of, info._CacheInfo), dict(vars(obj))
         if type(obj) is functools.cached_property:
             return functools.cached_property, (obj.func,), {"attrname": obj.attrname}
+        if type(obj) is types.CodeType:
+            # Failures are told with their source: code keeps the name of its file.
+            make, parts = cloudpickle.Pickler.dispatch_table[types.CodeType](obj)
+            return make, tuple(
+                obj.co_filename if type(part) is str and part == _NAMELESS else part
+                for part in parts
+            )
         return super().reducer_override(obj)
 
 

@@ -81,6 +81,14 @@ class Methods:
         return self.seen
 
 
+def test_code_keeps_the_name_of_its_file(tmp_path: Path) -> None:
+    space: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile("def outer():\n    return lambda: 1\n", "/its/file.py", "exec"), space)
+    arrived = unpacked(pack("outer", space["outer"], []), tmp_path)[parcels.FUNCTION]
+    assert arrived.__code__.co_filename == "/its/file.py"
+    assert arrived().__code__.co_filename == "/its/file.py"
+
+
 def test_the_fixtures_of_a_method_arrive(tmp_path: Path) -> None:
     space = unpacked(pack("it", Methods().check, ["/a"]), tmp_path)
     space["setup_function"]()
