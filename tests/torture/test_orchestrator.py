@@ -209,6 +209,7 @@ WALL_CLOCK_READERS = {
     "cli/cache.py": "the age of what is stored, for people",
     "cli/reporters.py": "until when results hold, for people",
     "dropin/": "the age of what is stored, and since when nothing may change that tests read",
+    "pytest_plugin/": "the age of what is stored, and since when nothing may change",
     "worker/server.py": "what changed while it was being loaded",
 }
 WALL_CLOCKS = {"time", "time_ns", "localtime", "gmtime", "now", "utcnow", "today", "strftime"}
