@@ -12,6 +12,8 @@ import errno
 import fcntl
 import os
 import stat
+import time
+from collections.abc import Iterator
 
 from iopio_async.errors import InfrastructureError
 
@@ -28,6 +30,9 @@ MAX_FILE_BYTES = 64 * 1024 * 1024
 
 #: Names of files that are being written begin so.
 TEMPORARY_PREFIX = ".iopio-"
+
+#: Who waits for a lock tries again after so long.
+_LOCK_PAUSE_S = 0.01
 
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -232,3 +237,23 @@ def try_lock(descriptor: int) -> bool:
         if error.errno not in _LOCKLESS:
             raise
     return True
+
+
+@contextlib.contextmanager
+def taken(file: str, *, deadline_s: float, hint: str = "") -> Iterator[None]:
+    """Hold the lock that all writers of some part of the folder take, in ``file``.
+
+    Raises:
+        InfrastructureError: somebody else holds it beyond the deadline.
+        OSError: the file can't be opened.
+    """
+    descriptor = open_lock(file)
+    try:
+        until_s = time.monotonic() + deadline_s
+        while not try_lock(descriptor):
+            if time.monotonic() >= until_s:
+                raise InfrastructureError(f"another run holds {file}", hint=hint)
+            time.sleep(_LOCK_PAUSE_S)
+        yield
+    finally:
+        os.close(descriptor)

@@ -155,7 +155,7 @@ def _test_files(folder: str) -> Iterator[_Kept]:
 
     for found in files_of(folder, TESTS):
         if found.is_honest:
-            stored = test_results.read(found)
+            stored = test_results.read(found.file)
             yield _Kept(found, None, stored.ends_s if stored is not None else 0.0)
 
 

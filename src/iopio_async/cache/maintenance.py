@@ -24,7 +24,6 @@ DERIVED = (INDEX, SCOPES, "digests", "scopes", "outputs")
 
 #: So long clearing waits for runs that write.
 LOCK_DEADLINE_S = 5.0
-_LOCK_PAUSE_S = 0.01
 
 
 class Stats(NamedTuple):
@@ -97,7 +96,7 @@ def stats(folder: str, *, now_s: float | None = None) -> Stats:
     tests = 0
     for found in files_of(folder, TESTS):
         size_bytes += found.status.st_size
-        stored = test_results.read(found) if found.is_honest else None
+        stored = test_results.read(found.file) if found.is_honest else None
         tests += len(stored.tests) if stored is not None else 0
     blobs = [found for found in files_of(folder, BLOBS) if found.is_honest]
     aside = list(files_in(state.path(folder, QUARANTINE)))
@@ -137,7 +136,7 @@ def verify(folder: str) -> Verification:
     blobs = set()
     for found in _content(folder, TESTS):
         with _judged(found, bad):
-            if test_results.read(found) is None:
+            if test_results.read(found.file) is None:
                 raise entries.DamagedError("it is not what was written")
     for found in _content(folder, BLOBS):
         with _judged(found, bad):
@@ -176,7 +175,7 @@ def clear(folder: str, modules: Sequence[str] = ()) -> int:
                 os.unlink(found.file)
             removed.add(module or found.file)
         for found in list(_content(folder, TESTS)):
-            stored = test_results.read(found)
+            stored = test_results.read(found.file)
             file = stored.file if stored is not None else None
             if modules and not (file and any(matches(glob, file) for glob in modules)):
                 continue
@@ -246,15 +245,6 @@ def _locked(found: Found) -> Iterator[None]:
     Raises:
         InfrastructureError: somebody else holds it beyond the deadline.
     """
-    file = os.path.join(os.path.dirname(found.file), LOCK)
-    descriptor = state.open_lock(file)
-    try:
-        until_s = time.monotonic() + LOCK_DEADLINE_S
-        while not state.try_lock(descriptor):
-            if time.monotonic() >= until_s:
-                raise InfrastructureError(f"another run holds {file}")
-            time.sleep(_LOCK_PAUSE_S)
-        with contextlib.suppress(FileNotFoundError):
-            yield
-    finally:
-        os.close(descriptor)
+    lock = os.path.join(os.path.dirname(found.file), LOCK)
+    with state.taken(lock, deadline_s=LOCK_DEADLINE_S), contextlib.suppress(FileNotFoundError):
+        yield

@@ -30,6 +30,9 @@ QUARANTINE = "quarantine"
 #: Results of single tests, by the pytest plugin.
 TESTS = "tests"
 
+#: Digests of files by their status, which an observer remembers between runs.
+DIGESTS = "digests"
+
 #: Answers to whole commands, made from results; and the key of their names, which is no answer.
 RECEIPTS = "receipts"
 SECRET = "secret"

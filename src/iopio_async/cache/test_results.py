@@ -6,17 +6,15 @@ for the rest; whatever is not in order reads as nothing.
 """
 
 import contextlib
-import fcntl
 import os
 from array import array
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
 from iopio_async import state
-from iopio_async.cache.census import Found
 from iopio_async.cache.lifetime import holds, lifetime_s
 from iopio_async.cache.reader import LOCK, SHARD_CHARS, TESTS
 from iopio_async.errors import InfrastructureError
@@ -27,6 +25,9 @@ FORMAT_VERSION = 1
 
 #: Results of one test that are kept, with different inputs.
 KEPT_RESULTS = 4
+
+#: So long a session waits for others that store results, before it goes without.
+LOCK_DEADLINE_S = 5.0
 
 _MARK = b"iopio tests %d " % FORMAT_VERSION
 _NUMBERS = "I"
@@ -113,13 +114,13 @@ def decode(data: bytes) -> TestFile | None:
         return None
 
 
-def read(found: Found) -> TestFile | None:
+def read(file: str) -> TestFile | None:
     """What a file of the cache holds; ``None`` where that is nothing that can be used."""
     try:
-        stored = decode(state.read(found.file))
+        stored = decode(state.read(file))
     except OSError:
         return None
-    return stored if stored is not None and stored.key == found.name else None
+    return stored if stored is not None and stored.key == os.path.basename(file) else None
 
 
 def merged(
@@ -166,13 +167,10 @@ class TestStore:
 
     def load(self, key: str) -> TestFile | None:
         """What is stored under a key; ``None`` where nothing is that can be used."""
-        try:
-            if not state.is_there(self.folder, TESTS, key[:SHARD_CHARS]):
-                return None
-            stored = decode(state.read(self._file(key)))
-        except (OSError, InfrastructureError):
-            return None
-        return stored if stored is not None and stored.key == key else None
+        with contextlib.suppress(InfrastructureError):
+            if state.is_there(self.folder, TESTS, key[:SHARD_CHARS]):
+                return read(self._file(key))
+        return None
 
     def holding(
         self, stored: TestFile, test: str, changed: Collection[int], now_s: float
@@ -201,7 +199,9 @@ class TestStore:
             return
         try:
             state.ensure(self.folder, TESTS, key[:SHARD_CHARS])
-            with self._locked(key):
+            lock = os.path.join(os.path.dirname(self._file(key)), LOCK)
+            # Sessions at the same time merge what they store.
+            with state.taken(lock, deadline_s=LOCK_DEADLINE_S):
                 before = self.load(key)
                 stored = merged(
                     before, key, file, fresh, executed_at_s=executed_at_s, ttl_s=self._ttl_s
@@ -216,17 +216,6 @@ class TestStore:
     def _stop(self, reason: str) -> None:
         self._writes = False
         self._warn(f"results of tests are not kept: {reason}")
-
-    @contextlib.contextmanager
-    def _locked(self, key: str) -> Iterator[None]:
-        """Hold the key's lock; sessions at the same time merge what they store."""
-        descriptor = state.open_lock(os.path.join(os.path.dirname(self._file(key)), LOCK))
-        try:
-            with contextlib.suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
 
     def _file(self, key: str) -> str:
         return state.path(self.folder, TESTS, key[:SHARD_CHARS], key)

@@ -30,7 +30,6 @@ from iopio_async.history.samples import (
     summary,
 )
 from iopio_async.history.timings import Collected, TestTimings, printable
-from iopio_async.history.turns import LOCK_DEADLINE_S, taken
 from iopio_async.model.outcome import ModuleStatus, Outcome, Source
 from iopio_async.model.stats import ModuleStats, RunStats
 from iopio_async.planning.estimate import ModuleSummary
@@ -110,7 +109,7 @@ class History:
     """
 
     def __init__(
-        self, root: str, *, today: int | None = None, deadline_s: float = LOCK_DEADLINE_S
+        self, root: str, *, today: int | None = None, deadline_s: float = sealed.LOCK_DEADLINE_S
     ) -> None:
         self._root = root
         self._today = int(time.time() // _SECONDS_A_DAY) if today is None else today
@@ -198,7 +197,11 @@ class History:
         try:
             for path, news in self._news.items():
                 self._store_tests(path, news)
-            with taken(os.path.join(self._folder, "lock"), self._deadline_s):
+            with state.taken(
+                os.path.join(self._folder, "lock"),
+                deadline_s=self._deadline_s,
+                hint=sealed.HINT_LATE,
+            ):
                 self._store_index()
         except OSError as error:
             raise InfrastructureError(

@@ -14,7 +14,6 @@ import msgspec
 from iopio_async import state
 from iopio_async.errors import InfrastructureError
 from iopio_async.history import sealed
-from iopio_async.history.turns import taken
 from iopio_async.planning.learned import Conflicts
 
 _MARK = b"iopio learned 1\n"
@@ -41,7 +40,8 @@ def update(folder: str, change: Callable[[Conflicts], Conflicts]) -> Conflicts:
     inside = state.ensure(folder)
     file = os.path.join(inside, state.LEARNED)
     try:
-        with taken(os.path.join(inside, f"{state.LEARNED}.lock")):
+        lock = os.path.join(inside, f"{state.LEARNED}.lock")
+        with state.taken(lock, deadline_s=sealed.LOCK_DEADLINE_S, hint=sealed.HINT_LATE):
             before = load(folder)
             after = change(before)
             if after:

@@ -12,6 +12,10 @@ from iopio_async import state
 
 _CHECKSUM_BYTES = 4
 
+#: So long a run waits for another one that is writing, before it goes without.
+LOCK_DEADLINE_S = 0.5
+HINT_LATE = "what this run has to add is not remembered"
+
 
 def write(file: str, mark: bytes, body: bytes) -> None:
     """Replace ``file`` by one that holds ``body``.

@@ -10,7 +10,6 @@ import contextlib
 import os
 import random
 import secrets
-import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,7 +18,7 @@ import msgspec
 
 from iopio_async import state
 from iopio_async.cache.index import Index
-from iopio_async.cache.reader import ACTIONS, BLOBS, RECEIPTS, DiskReader
+from iopio_async.cache.reader import ACTIONS, BLOBS, DIGESTS, RECEIPTS, DiskReader
 from iopio_async.cache.secret import SECRET_BYTES, load_secret
 from iopio_async.cache.validate import Hit, Judge, Miss
 from iopio_async.cache.verdicts import verdicts
@@ -45,8 +44,8 @@ if TYPE_CHECKING:
     from iopio_async.orchestration.coverage import Coverage
     from iopio_async.orchestration.keeping import Keeper, Witnessed
 
-#: What an observer remembers between runs.
-DIGESTS, SCOPES = "digests", "scopes"
+#: What an observer remembers of source files between runs.
+SCOPES = "scopes"
 
 #: What modules wrote where others may read.
 OUTPUTS = "outputs"
@@ -252,16 +251,10 @@ class ResultCache:
 
         ``coverage`` has what they cover.
         """
-        import tempfile
-
         from iopio_async.orchestration.keeping import Keeper
+        from iopio_async.orchestration.standing import look_around
 
-        # What lies in the project's folders now is what tests find, unless they add to it.
-        self.observer.survey(os.path.join(tempfile.gettempdir(), "run"))
-        # So with the folders that modules are imported from, which get byte code meanwhile.
-        for entry in sys.path:
-            if os.path.isabs(entry) and entry not in interpreter.standard_library():
-                self.observer.listing(entry)
+        look_around(self.observer)
         self._warn = warn
         self._keeper = Keeper(
             self, self._reader, self._index, coverage, began_ns=self._began_ns, warn=warn

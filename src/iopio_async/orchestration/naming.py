@@ -16,7 +16,7 @@ an input of its module, so that a result holds for just these: see ``worker.trac
 
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from types import MappingProxyType
 
@@ -27,7 +27,7 @@ from iopio_async.planning.selection import Patterns, split_node_id
 from iopio_async.project.discovery import Discovery
 from iopio_async.project.initial_conftests import initial_conftests
 from iopio_async.project.pytest_config import PytestConfig
-from iopio_async.project.tree import Tree
+from iopio_async.project.tree import Tree, upwards
 
 #: Paths that are longer, as text, are told by their digest.
 _SHOWN_CHARS = 200
@@ -84,7 +84,7 @@ class Naming:
         path = os.path.normpath(os.path.join(self._root, module.path))
         ways = sorted(
             (number, step, names)
-            for step in _upwards(path)
+            for step in upwards(path)
             for number, names in self._leading.get(step, ())
         )
         if not ways:
@@ -122,12 +122,3 @@ def _is_there(here: str, word: str) -> bool:
         return os.path.lexists(os.path.join(here, word.partition("::")[0]))
     except ValueError:
         return False
-
-
-def _upwards(path: str) -> Iterator[str]:
-    while True:
-        yield path
-        above = os.path.dirname(path)
-        if above == path:
-            return
-        path = above

@@ -5,13 +5,16 @@ and some of them were read before anything could be traced; so did the plugins t
 What the project declares as an input is one as well.
 """
 
+import os
 import re
+import sys
 from collections.abc import Iterable
 
 from iopio_async.model.module import Framework
 from iopio_async.model.trace import INITIAL_CONFTESTS, InputKind
 from iopio_async.orchestration.places import Name
 from iopio_async.planning.overrides import matches
+from iopio_async.project.interpreter import standard_library
 from iopio_async.project.listings import DIRECTORY, is_cache
 from iopio_async.project.observer import Observer
 
@@ -88,3 +91,17 @@ def _folders(observer: Observer, start: str) -> Iterable[str]:
         for name, kind in observer.listing(observer.path(folder)).types.items():
             if kind == DIRECTORY and not is_cache(name):
                 waiting.append(f"{folder}/{name}" if folder else name)
+
+
+def look_around(observer: Observer) -> None:
+    """Look at what lies in the project's folders before tests run: they find just that, or add.
+
+    So with the folders that modules are imported from, which get byte code meanwhile.
+    """
+    import tempfile
+
+    observer.survey(os.path.join(tempfile.gettempdir(), "run"))
+    standard = standard_library()
+    for entry in sys.path:
+        if os.path.isabs(entry) and entry not in standard:
+            observer.listing(entry)

@@ -20,7 +20,7 @@ from iopio_async.model.module import TestModule
 from iopio_async.planning.selection import IgnoreRules, Patterns
 from iopio_async.project.pytest_config import PytestConfig
 from iopio_async.project.starting_points import Origin, StartingPoints, starting_points
-from iopio_async.project.tree import Tree, find_module, import_root
+from iopio_async.project.tree import Tree, find_module, import_root, upwards
 
 _PROMPT = b">>>"
 
@@ -119,10 +119,10 @@ class _Walk:
 
     def start(self, points: StartingPoints) -> None:
         """Visit all starting points in order."""
-        self._leading.update(*map(_upwards, points.paths))
+        self._leading.update(*map(upwards, points.paths))
         for path in points.paths:
             if path in points.directories:
-                self.leftover |= any(map(self._collects, _upwards(os.path.dirname(path))))
+                self.leftover |= any(map(self._collects, upwards(os.path.dirname(path))))
                 self._directory(path)
             else:
                 # A file that is named is taken whatever it is called.
@@ -217,7 +217,7 @@ class _Walk:
     def _leads_upwards(self, link: str) -> bool:
         """True where following a link would lead round in a circle."""
         target = self.tree.identity(link)
-        return any(self.tree.identity(above) == target for above in _upwards(os.path.dirname(link)))
+        return any(self.tree.identity(above) == target for above in upwards(os.path.dirname(link)))
 
     # -- files ----------------------------------------------------------------------------
 
@@ -254,7 +254,7 @@ class _Walk:
         """What is ignored among the entries of a directory, by the conftests from it upwards."""
         unknown: list[str] = []
         rules = self._options
-        for above in _upwards(directory):
+        for above in upwards(directory):
             if above in self._rules:
                 rules = self._rules[above]
                 break
@@ -320,13 +320,3 @@ def _size_bytes(entry: os.DirEntry[str]) -> int:
     except OSError:
         # That it can't be looked at is for the module's own process to report.
         return 0
-
-
-def _upwards(directory: str) -> Iterator[str]:
-    """A directory and all directories above it."""
-    while True:
-        yield directory
-        above = os.path.dirname(directory)
-        if above == directory:
-            return
-        directory = above

@@ -8,7 +8,7 @@ Nothing here opens anything but regular files, so that a FIFO cannot block.
 
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 
 _BY_NAME = attrgetter("name")
@@ -171,3 +171,13 @@ def _package_directories(tree: Tree, name: str, portions: Iterable[str]) -> list
         if tree.is_directory(candidate):
             namespaces.append(candidate)
     return namespaces
+
+
+def upwards(path: str) -> Iterator[str]:
+    """A path and all directories above it."""
+    while True:
+        yield path
+        above = os.path.dirname(path)
+        if above == path:
+            return
+        path = above

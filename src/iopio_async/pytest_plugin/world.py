@@ -2,15 +2,13 @@
 
 import json
 import os
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from iopio_async import state
-from iopio_async.cache.reader import DiskReader
+from iopio_async.cache.reader import DIGESTS, DiskReader
 from iopio_async.cache.secret import load_secret
 from iopio_async.cache.validate import Change, Judge
 from iopio_async.errors import InfrastructureError
@@ -18,6 +16,7 @@ from iopio_async.model.action import Action
 from iopio_async.model.config import Config
 from iopio_async.model.trace import Input
 from iopio_async.orchestration.keys import KeyMaker
+from iopio_async.orchestration.standing import look_around
 from iopio_async.orchestration.tracing import Reading, TraceReader
 from iopio_async.project import interpreter
 from iopio_async.project.changes import Recheck
@@ -28,9 +27,6 @@ from iopio_async.wire import observations as wire
 
 #: Variables that are another one for each session, or each worker of one.
 OF_THE_SESSION = ("PYTEST_XDIST_*",)
-
-#: What an observer remembers between sessions.
-DIGESTS = "digests"
 
 
 class World:
@@ -62,11 +58,7 @@ class World:
         keyed = environment.keyed(config.cache.env)
         self._keys = KeyMaker(interpreter.identity(self._digests), keyed, config.cache)
         self._judge = Judge(self._observer.current, self._observer.scopes_of)
-        # What lies in the project's folders now is what tests find, unless they add to it.
-        self._observer.survey(os.path.join(tempfile.gettempdir(), "run"))
-        for entry in sys.path:
-            if os.path.isabs(entry) and entry not in interpreter.standard_library():
-                self._observer.listing(entry)
+        look_around(self._observer)
         self._start_ns = time.time_ns()
         self._reader = TraceReader(
             self._observer,

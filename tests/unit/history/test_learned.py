@@ -8,7 +8,7 @@ import pytest
 from iopio_async import state
 from iopio_async.errors import InfrastructureError
 from iopio_async.history import learned as store
-from iopio_async.history.turns import taken
+from iopio_async.history import sealed
 from iopio_async.planning.learned import Conflicts, Learned, Use
 
 ONE: Conflicts = {"port:1": {"a.py": Learned(Use.BOUND, "1"), "b.py": Learned(Use.BOUND, "2", 1)}}
@@ -81,8 +81,11 @@ def test_who_can_not_have_its_turn_goes_without(
 ) -> None:
     store.update(folder, lambda _: ONE)
     lock = os.path.join(os.path.dirname(file(folder)), f"{state.LEARNED}.lock")
-    monkeypatch.setattr(taken.__wrapped__, "__defaults__", (0.0,))  # type: ignore[attr-defined]
+    monkeypatch.setattr(sealed, "LOCK_DEADLINE_S", 0.0)
 
-    with taken(lock), pytest.raises(InfrastructureError, match="another run holds"):
+    with (
+        state.taken(lock, deadline_s=0.0),
+        pytest.raises(InfrastructureError, match="another run holds"),
+    ):
         store.update(folder, lambda _: TWO)
     assert store.load(folder) == ONE
