@@ -6,12 +6,16 @@ these need is imported then.
 =================  ===============================================================================
 part               what it is
 =================  ===============================================================================
-``replay``         ``--cache-tests``: the hooks; who is replayed, who is traced, who is stored
+``replay``         ``--cache-tests``: what it takes, and the hook that replays a test
+``observing``      the hooks that cut the session's trace into segments
+``session``        who is replayed, and whose result is stored
+``traces``         the files of the segments
+``reports``        reports and warnings ↔ what is stored of them
+``telling``        what the user is told at the end
 ``attribution``    segments of the session's trace ↔ the tests that depend on them
 ``importing``      which module was asked for by whom, while the process shares all of them
 ``memos``          what ``functools.lru_cache`` remembers from test to test
 ``world``          what stored results depend on, as it is now
-``records``        what is stored of a file's tests
 ``selection``      which options of pytest decide what a test does
 ``performance``    ``--performance-regression``: the hooks, and what the fixtures give
 ``metrics``        units, and what is a regression

@@ -84,9 +84,14 @@ def least_effect(unit: str, *, of_test: bool) -> float:
     return MIN_MEASURED_S if unit == "seconds" else 0.0
 
 
+def baseline(earlier: Sequence[float]) -> float:
+    """What a figure is compared with: the median of the latest."""
+    return median(earlier[-BASELINE_FIGURES:])
+
+
 def worse_by(earlier: Sequence[float], now: float, *, more_is_better: bool) -> float:
     """How much worse a figure is than the median of the earlier ones, as a share of that."""
-    before = median(earlier[-BASELINE_FIGURES:])
+    before = baseline(earlier)
     return (before - now if more_is_better else now - before) / before
 
 
@@ -103,6 +108,6 @@ def is_regression(
         return False
     known = earlier[-BASELINE_FIGURES:]
     change = worse_by(known, now, more_is_better=more_is_better)
-    if change <= threshold + _ROUNDING or change * median(known) < min_effect:
+    if change <= threshold + _ROUNDING or change * baseline(known) < min_effect:
         return False
     return len(known) < TELLING_FIGURES or change > NOISES * noise(known)

@@ -7,17 +7,19 @@ the process that gets all reports compares and stores.
 import os
 import time
 from collections.abc import Callable, Generator
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import pytest
 
 from iopio_async.errors import UsageError
 from iopio_async.history import machine
+from iopio_async.history.regressions import median
 from iopio_async.pytest_plugin.figures import DURATION, Figures
 from iopio_async.pytest_plugin.metrics import (
     UNITS,
     Metric,
     Regression,
+    baseline,
     is_regression,
     least_effect,
     metric,
@@ -30,8 +32,6 @@ FIGURES, REPLAYED = "iopio_figures", "iopio_replayed"
 
 #: How often a function is called to measure it, unless told otherwise.
 ITERATIONS = 10
-
-T = TypeVar("T")
 
 
 class Measured(NamedTuple):
@@ -81,7 +81,7 @@ class Tracker:
             result = fn(*args, **kwargs)
             taken_s.append(time.perf_counter() - began_s)
         taken_s.sort()
-        middle_s = (taken_s[(iterations - 1) // 2] + taken_s[iterations // 2]) / 2
+        middle_s = median(taken_s)
         shown = name or str(getattr(fn, "__name__", "function"))
         self.record_metric(shown, max(middle_s, 1e-9), "seconds")
         return Measured(result, middle_s, taken_s[0], taken_s[-1])
@@ -117,7 +117,6 @@ class Comparing:
         self, folder: str, *, threshold: float, fails: bool, workers: int, is_replaying: bool
     ) -> None:
         here = machine.current(workers=workers, traced=is_replaying)
-        self._folder = folder
         self._figures = Figures(folder, here.id, here.label)
         self._threshold = threshold
         self._fails = fails
@@ -148,7 +147,7 @@ class Comparing:
                 min_effect=least_effect(unit, of_test=name == DURATION),
             ):
                 change = worse_by(earlier, value, more_is_better=more_is_better)
-                before = value / (1 - change if more_is_better else 1 + change)
+                before = baseline(earlier)
                 self._found.append(
                     Regression(test, name, unit, before, value, change, len(earlier))
                 )
@@ -169,7 +168,7 @@ class Comparing:
             return
         terminalreporter.section("performance regressions")
         for each in sorted(self._found, key=lambda found: -found.change):
-            sessions = "1 session" if each.sessions == 1 else f"{each.sessions} sessions"
+            sessions = counted(each.sessions, "session")
             terminalreporter.write_line(
                 f"{each.test}: {each.metric} {each.before:.4g} to {each.now:.4g} {each.unit}, "
                 f"{each.change:.1%} worse than in {sessions} before"
@@ -179,8 +178,6 @@ class Comparing:
 def begin(config: pytest.Config) -> None:
     """Time the tests of this session, unless that is another process's concern."""
     option = config.option
-    if not option.performance_regression:
-        return
     if not 0 <= option.perf_threshold < float("inf"):
         raise pytest.UsageError(f"--perf-threshold {option.perf_threshold} is no percentage")
     if hasattr(config, "workerinput"):

@@ -5,6 +5,8 @@ import os
 
 import pytest
 
+from iopio_async.worker.frameworks.pytest_marks import is_uncacheable
+
 #: Options, by their names in ``config.option``, that say which tests run, in which process, when
 #: to stop, and what is printed or written about them.
 WITHOUT_EFFECT = frozenset(
@@ -124,7 +126,6 @@ def misled(config: pytest.Config) -> str:
         given = config.known_args_namespace
         known = {
             "inifile": given.inifilename,
-            "inifile_overrides": given.override_ini,
             "override_ini": given.override_ini,
             "args": given.file_or_dir,
             "rootdir_cmd_arg": given.rootdir or None,
@@ -154,7 +155,7 @@ def hindrance(config: pytest.Config) -> str:
 
 def unreplayable(item: pytest.Item) -> str:
     """Why the result of this test is not to be kept; ``""`` where it is."""
-    if any(mark.kwargs.get("cache") is False for mark in item.iter_markers("iopio")):
+    if is_uncacheable(item):
         return "it is marked cache=False"
     used = UNREPLAYABLE_FIXTURES.intersection(getattr(item, "fixturenames", ()))
     return f"it uses the fixture {min(used)}" if used else ""

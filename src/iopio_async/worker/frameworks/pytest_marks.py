@@ -23,10 +23,11 @@ class Marks:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Tell the tracer of a test that is not to be cached."""
-        marked = next((item for item in session.items if _is_uncacheable(item)), None)
+        marked = next((item for item in session.items if is_uncacheable(item)), None)
         if marked is not None:
             record.tell_reason(IMPURE, f"{marked.nodeid} is marked cache=False")
 
 
-def _is_uncacheable(item: Any) -> bool:
+def is_uncacheable(item: Any) -> bool:
+    """True for a test that is marked ``cache=False``."""
     return any(mark.kwargs.get("cache") is False for mark in item.iter_markers("iopio"))
