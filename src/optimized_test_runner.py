@@ -1,4 +1,7 @@
-"""The original command's name for :mod:`iopio_async.dropin.command`."""
+"""The original command's name for :mod:`iopio_async.dropin.command`.
+
+PYTEST_DONT_REWRITE: it may be imported before pytest is.
+"""
 
 import sys
 

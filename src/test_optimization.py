@@ -1,4 +1,7 @@
-"""The original Python API's name for :mod:`iopio_async.dropin`."""
+"""The original Python API's name for :mod:`iopio_async.dropin`.
+
+PYTEST_DONT_REWRITE: it may be imported before pytest is.
+"""
 
 from iopio_async.dropin import (
     OptimizedTestRunner,

@@ -8,6 +8,9 @@ The public surface for embedding programs::
         async for envelope in run:
             ...
     print(run.stats.passed)
+
+pytest rewrites the assertions of whatever comes with one of its plugins, and warns where it is too
+late for that, as it is in each worker; there are none here to rewrite: PYTEST_DONT_REWRITE.
 """
 
 from importlib import import_module
